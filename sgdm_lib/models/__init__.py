@@ -1,0 +1,70 @@
+"""The papers' CIFAR ResNet-18 and WideResNet-28-10, and small nets for the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from sgdm_lib import checks
+from sgdm_lib.models.resnet import ResNet18, WideResNet
+from sgdm_lib.models.small import CNN, MLP
+
+__all__ = ["CNN", "MLP", "NAMES", "ResNet18", "WideResNet", "build"]
+
+_MAKERS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
+    "mlp": MLP,
+    "cnn": CNN,
+    "resnet18": lambda shape, classes: ResNet18(shape[0], classes),
+    "wideresnet28_10": lambda shape, classes: WideResNet(shape[0], classes),
+}
+NAMES = tuple(_MAKERS)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Draw from the CPU's global generator as if freshly seeded, and put its state back after."""
+    state = torch.get_rng_state()
+    # not torch.manual_seed, which would reseed the GPUs as well
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(state)
+
+
+def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) -> nn.Module:
+    """Return a freshly initialised network on the CPU, in train mode, in float32.
+
+    The weights depend on (name, shape, classes, seed) alone: the global random state is neither
+    used nor changed, and a default device set by the caller is ignored.
+
+    Args:
+        name: ``mlp``, ``cnn``, ``resnet18`` or ``wideresnet28_10``.
+        shape: shape (C, H, W) of one image.
+        classes: number of classes, at least 2.
+        seed: seed of the initialisation, 0 .. 2**32 - 1.
+
+    Returns:
+        A module that maps float images (n, C, H, W) to logits (n, classes).
+
+    Raises:
+        ValueError: if the name is unknown or a number lies outside its range.
+
+    >>> net = build("resnet18", (3, 32, 32), 100, seed=0)
+    >>> sum(p.numel() for p in net.parameters()), len(list(net.parameters()))
+    (11220132, 62)
+    """
+    checks.choice("model", name, NAMES)
+    if len(tuple(shape)) != 3:
+        raise ValueError(f"shape must be (channels, height, width), got {shape!r}")
+    channels, height, width = (
+        checks.integer(f"{what} in shape", size, at_least=1)
+        for what, size in zip(("channels", "height", "width"), shape, strict=True)
+    )
+    classes = checks.integer("classes", classes, at_least=2)
+    seed = checks.integer("seed", seed, at_least=0, at_most=2**32 - 1)
+    with _seeded(seed), torch.device("cpu"):
+        return _MAKERS[name]((channels, height, width), classes)
