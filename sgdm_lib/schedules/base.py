@@ -1,0 +1,165 @@
+"""What every schedule is, how it is checked and how it travels as JSON."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import fields, replace
+from importlib import import_module
+from typing import Any, Literal, TypeVar, overload
+
+import numpy as np
+
+from sgdm_lib.checks import choice, number
+
+Unit = Literal["epoch", "step"]
+S = TypeVar("S", bound="Schedule")
+KINDS: dict[str, type[Schedule]] = {}
+POSITIVE = {"above": 0.0}
+NOT_NEGATIVE = {"at_least": 0.0}
+
+
+class Schedule(ABC):
+    """A hyperparameter as a pure function of time; the base of every schedule in this room.
+
+    Subclasses are frozen dataclasses. Call one with a time, or with an array of times, counted
+    from 0 in its ``unit``.
+    """
+
+    def __init_subclass__(cls) -> None:
+        KINDS[cls.__name__] = cls
+
+    @property
+    @abstractmethod
+    def unit(self) -> Unit:
+        """What time is counted in: "epoch" or "step"."""
+
+    @property
+    @abstractmethod
+    def formula(self) -> str:
+        """The schedule written out in t (epochs or steps, from 0), for tables and provenance."""
+
+    @abstractmethod
+    def _at(self, t: np.ndarray) -> np.ndarray:
+        """Values at the times ``t`` (float64)."""
+
+    @property
+    def open_horizon(self) -> bool:
+        """Whether the schedule still waits to be told how long the run is."""
+        return getattr(self, "horizon", 0) is None
+
+    @overload
+    def __call__(self, t: float) -> float: ...
+    @overload
+    def __call__(self, t: np.ndarray) -> np.ndarray: ...
+    def __call__(self, t: float | np.ndarray) -> float | np.ndarray:
+        """Value at time ``t`` (from 0, in the schedule's unit): a float, or an array for an array.
+
+        Raises:
+            ValueError: if the horizon is still open, or ``t`` is negative.
+        """
+        if self.open_horizon:
+            raise ValueError(
+                f"horizon must be known to evaluate {self.formula}, got None: "
+                "give one, or let a TrainingPlan fill it in"
+            )
+        times = np.asarray(t, dtype=np.float64)
+        if times.size and not times.min() >= 0:
+            raise ValueError(f"t must be >= 0, got {times.min():g}: {self.unit}s start at 0")
+        values = np.asarray(self._at(times), dtype=np.float64)
+        return values if isinstance(t, np.ndarray) else float(values)
+
+    def over(self: S, *, epochs: int, steps: int) -> S:
+        """The same schedule for a run of this length: an open horizon filled in, a given one kept.
+
+        Args:
+            epochs: length of the run in epochs.
+            steps: length of the run in steps.
+
+        Raises:
+            ValueError: if a horizon was given and differs from the run's length.
+        """
+        length = epochs if self.unit == "epoch" else steps
+        if self.open_horizon:
+            return replace(self, horizon=length)  # type: ignore[type-var]
+        horizon = getattr(self, "horizon", length)
+        if horizon != length:
+            relation = "longer" if horizon > length else "shorter"
+            raise ValueError(
+                f"horizon of {self.formula} must be {length} {self.unit}s, the length of the plan, "
+                f"got {horizon:g} (the schedule is {relation} than the plan): leave horizon open, "
+                "or change the number of epochs"
+            )
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description; :func:`from_dict` reads it back."""
+
+        def plain(value: Any) -> Any:
+            if isinstance(value, Schedule):
+                return value.to_dict()
+            return list(value) if isinstance(value, tuple) else value
+
+        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
+        return {"kind": type(self).__name__, **{n: plain(getattr(self, n)) for n in names}}
+
+    def __str__(self) -> str:
+        return self.formula
+
+
+def check_fields(schedule: Any, **limits: dict[str, float]) -> None:
+    """Check and normalise the named fields of a frozen schedule; ``None`` stays where allowed."""
+    name = type(schedule).__name__
+    for field, limit in limits.items():
+        value = getattr(schedule, field)
+        if value is not None:
+            object.__setattr__(schedule, field, number(f"{name}.{field}", value, **limit))  # type: ignore[arg-type]
+    choice(f"{name}.unit", schedule.unit, ["epoch", "step"])
+
+
+def shown_horizon(horizon: float | None) -> str:
+    """The horizon in a formula: its number, or T while it is open."""
+    return "T" if horizon is None else f"{horizon:g}"
+
+
+def import_path(path: str) -> Any:
+    """The object at ``module:name``, or None if there is none."""
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name, None)
+    except (ImportError, ValueError):
+        return None
+
+
+def from_dict(data: dict[str, Any]) -> Schedule:
+    """The schedule that :meth:`Schedule.to_dict` described.
+
+    Args:
+        data: a mapping with ``kind`` and the fields of that schedule.
+
+    Raises:
+        ValueError: if the kind or a field is unknown, a field is missing or out of range.
+
+    >>> from_dict({"kind": "Cosine", "start": 0.1})
+    Cosine(start=0.1, end=0.0, horizon=None, unit='epoch')
+    """
+    if not isinstance(data, dict) or "kind" not in data:
+        raise ValueError(f"a schedule must be a mapping with 'kind', got {data!r}")
+    kind = KINDS[choice("schedule kind", data["kind"], KINDS)]
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    given: dict[str, Any] = {}
+    for key, value in data.items():
+        if key == "kind":
+            continue
+        choice(f"field of {data['kind']}", key, known)
+        if isinstance(value, dict):
+            value = from_dict(value)
+        elif isinstance(value, list):
+            value = tuple(value)
+        elif key == "function":
+            value = import_path(value)
+        given[key] = value
+    try:
+        return kind(**given)
+    except TypeError as error:
+        missing = str(error).partition("missing ")[2] or str(error)
+        raise ValueError(f"schedule {data['kind']} lacks {missing}") from None
