@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from difflib import get_close_matches
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 
@@ -76,7 +76,7 @@ def integer(
     limits = [(">=", at_least), ("<=", at_most)]
     wanted = " and ".join(f"{sign} {limit}" for sign, limit in limits if limit is not None)
     whole = (
-        isinstance(value, Real)
+        isinstance(value, (int, float, Integral))
         and not isinstance(value, bool)
         and math.isfinite(value)
         and value == int(value)

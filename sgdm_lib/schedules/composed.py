@@ -31,6 +31,7 @@ class WarmUp(Schedule):
     Raises:
         ValueError: if the length is not positive or the units differ.
 
+    >>> from sgdm_lib.schedules import Cosine, GrowthTo
     >>> lr = WarmUp(GrowthTo(0.1, 0.5, every=3), 30, Cosine(0.5)).over(epochs=300, steps=0)
     >>> [round(lr(epoch), 4) for epoch in (0, 3, 29, 30, 165)]
     [0.1, 0.1196, 0.5, 0.5, 0.25]
@@ -101,6 +102,7 @@ class Cyclical(Schedule):
     Raises:
         ValueError: if the period is not positive.
 
+    >>> from sgdm_lib.schedules import StageGrowth
     >>> batch_size = Cyclical(StageGrowth(8, 2, every=2), 8)
     >>> [batch_size(epoch) for epoch in (0, 2, 7, 8)]
     [8.0, 16.0, 64.0, 8.0]

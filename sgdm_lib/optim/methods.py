@@ -1,0 +1,224 @@
+"""SHB, NSHB and QHM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.sgd import sgd
+
+from sgdm_lib.optim.base import MomentumOptimizer, Params
+
+
+class SHB(MomentumOptimizer):
+    """Stochastic heavy ball (Polyak 1964): the momentum buffer sums the gradients.
+
+        m = momentum * m + g            (m starts at 0)
+        p = p - lr * m
+
+    Identical to ``torch.optim.SGD(params, lr, momentum)``. Source: Kamo & Iiduka 2025 (arXiv
+    2501.08883), section 2.2; ``optimizer: momentum`` or ``shb`` in the authors' files.
+
+    Args:
+        params: parameters, or groups of them as dicts with their own hyperparameters.
+        lr: learning rate (alpha), >= 0; float or 0-dim tensor.
+        momentum: beta, in [0, 1); float or 0-dim tensor.
+        weight_decay: coupled, g = g + weight_decay * p; >= 0. The papers use 0.
+
+    Raises:
+        ValueError: if a hyperparameter is out of range.
+        TypeError: if a parameter is complex.
+
+    >>> p = torch.zeros(1, requires_grad=True)
+    >>> optimizer = SHB([p], lr=1.0, momentum=0.9)
+    >>> for _ in range(3):
+    ...     p.grad = torch.ones(1)
+    ...     optimizer.step()
+    >>> round(p.item(), 3)  # -(1 + 1.9 + 2.71)
+    -5.61
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor,
+        momentum: float | Tensor = 0.9,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay)
+
+    def _update(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        buffers: list[Tensor],
+        group: dict[str, Any],
+    ) -> None:
+        if _fusible(params, group["momentum"]):
+            _fused(params, grads, buffers, group, dampening=0.0)
+        else:
+            torch._foreach_mul_(buffers, group["momentum"])
+            torch._foreach_add_(buffers, grads)
+            _step(params, buffers, group["lr"])
+
+
+class NSHB(MomentumOptimizer):
+    """Normalized stochastic heavy ball: the momentum buffer averages the gradients.
+
+        m = momentum * m + (1 - momentum) * g            (m starts at 0)
+        p = p - lr * m
+
+    Not ``torch.optim.SGD(dampening=momentum)``: that one takes the whole first gradient (it skips
+    dampening in its first step), so it starts 1/(1 - momentum) times too fast. Source: Kamo &
+    Iiduka 2025 (arXiv 2501.08883), Algorithm 1; ``optimizer: custom_momentum`` or ``nshb`` in the
+    authors' files.
+
+    Args:
+        params: parameters, or groups of them as dicts with their own hyperparameters.
+        lr: learning rate (eta), >= 0; float or 0-dim tensor.
+        momentum: beta, in [0, 1); float or 0-dim tensor.
+        weight_decay: coupled, g = g + weight_decay * p; >= 0. The papers use 0.
+
+    Raises:
+        ValueError: if a hyperparameter is out of range.
+        TypeError: if a parameter is complex.
+
+    >>> p = torch.zeros(1, requires_grad=True)
+    >>> optimizer = NSHB([p], lr=1.0, momentum=0.9)
+    >>> for _ in range(3):
+    ...     p.grad = torch.ones(1)
+    ...     optimizer.step()
+    >>> round(p.item(), 3)  # -(0.1 + 0.19 + 0.271)
+    -0.561
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor,
+        momentum: float | Tensor = 0.9,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay)
+
+    def _update(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        buffers: list[Tensor],
+        group: dict[str, Any],
+    ) -> None:
+        if _fusible(params, group["momentum"]):
+            _fused(params, grads, buffers, group, dampening=group["momentum"])
+        else:
+            _average(buffers, grads, group["momentum"])
+            _step(params, buffers, group["lr"])
+
+
+class QHM(MomentumOptimizer):
+    """Quasi-hyperbolic momentum: a step along a mean of the gradient and NSHB's average.
+
+        m = momentum * m + (1 - momentum) * g            (m starts at 0)
+        p = p - lr * ((1 - nu) * g + nu * m)
+
+    ``nu=1`` is NSHB, ``nu=0`` is SGD, ``nu=momentum`` is Nesterov's momentum in normalized form
+    (see :func:`nesterov_to_qhm`). Source: Ma & Yarats 2019 (arXiv 1810.06801); Imaizumi & Iiduka
+    2025 (arXiv 2506.23544), where nu is called gamma.
+
+    Args:
+        params: parameters, or groups of them as dicts with their own hyperparameters.
+        lr: learning rate, >= 0; float or 0-dim tensor. On NSHB's scale, not SHB's.
+        momentum: beta, in [0, 1); float or 0-dim tensor.
+        nu: weight of the averaged gradient, in [0, 1]; float or 0-dim tensor.
+        weight_decay: coupled, g = g + weight_decay * p; >= 0.
+
+    Raises:
+        ValueError: if a hyperparameter is out of range.
+        TypeError: if a parameter is complex.
+
+    >>> p = torch.zeros(1, requires_grad=True)
+    >>> optimizer = QHM([p], lr=1.0, momentum=0.9, nu=0.7)
+    >>> p.grad = torch.ones(1)
+    >>> optimizer.step()
+    >>> round(p.item(), 3)  # -(0.3 * 1 + 0.7 * 0.1)
+    -0.37
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor,
+        momentum: float | Tensor = 0.9,
+        nu: float | Tensor = 0.7,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(params, lr=lr, momentum=momentum, nu=nu, weight_decay=weight_decay)
+
+    def _update(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        buffers: list[Tensor],
+        group: dict[str, Any],
+    ) -> None:
+        lr, nu = group["lr"], group["nu"]
+        _average(buffers, grads, group["momentum"])
+        _step(params, grads, lr * (1 - nu))
+        _step(params, buffers, lr * nu)
+
+
+def _fusible(params: list[Tensor], momentum: float | Tensor) -> bool:
+    """Whether torch's fused SGD kernel can do the whole update in one pass over memory.
+
+    It takes momentum from the host, ignores the buffer at momentum 0 and is opaque to a compiler.
+    """
+    return (
+        isinstance(momentum, float)
+        and momentum > 0
+        and params[0].device.type in ("cpu", "cuda")
+        and params[0].is_floating_point()
+        and not torch.compiler.is_compiling()
+    )
+
+
+def _fused(
+    params: list[Tensor],
+    grads: list[Tensor],
+    buffers: list[Tensor],
+    group: dict[str, Any],
+    dampening: float,
+) -> None:
+    """Torch's fused kernel on buffers that exist already, so that it never skips the dampening.
+
+    With dampening = momentum this is NSHB, with 0 it is SHB.
+    """
+    sgd(
+        params,
+        grads,
+        list(buffers),
+        fused=True,
+        weight_decay=0.0,
+        momentum=group["momentum"],
+        lr=group["lr"],
+        dampening=dampening,
+        nesterov=False,
+        maximize=False,
+    )
+
+
+def _step(params: list[Tensor], direction: list[Tensor], lr: float | Tensor) -> None:
+    """p -= lr * direction; a tensor lr is never read back to the host."""
+    if isinstance(lr, Tensor):
+        torch._foreach_sub_(params, torch._foreach_mul(direction, lr))
+    else:
+        torch._foreach_add_(params, direction, alpha=-lr)
+
+
+def _average(buffers: list[Tensor], grads: list[Tensor], momentum: float | Tensor) -> None:
+    """Move the average in place, m = momentum * m + (1 - momentum) * g."""
+    if isinstance(momentum, Tensor):
+        torch._foreach_mul_(buffers, momentum)
+        torch._foreach_add_(buffers, torch._foreach_mul(grads, 1 - momentum))
+    else:  # one pass over memory instead of two
+        torch._foreach_lerp_(buffers, grads, 1 - momentum)
