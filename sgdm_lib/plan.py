@@ -1,0 +1,305 @@
+"""A training plan: schedules x number of samples x epochs -> stages, a table, steps and cost.
+
+Everything follows from the plan before anything runs: the batch size of every epoch, the number of
+steps, the learning rate of every step, the gradient cost (SFO), and where a run stands after any
+number of steps. Nothing about it is stored in a checkpoint but the step: a resumed run derives the
+rest.
+
+Within an epoch the batch size is fixed, ``ceil`` of the schedule at the epoch's start, and the last
+batch takes what is left. Source: the authors' training scripts (Kamo & Iiduka 2025, Kondo & Iiduka
+2025), which build a fresh shuffled loader for every epoch and keep the ragged last batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from sgdm_lib.checks import integer
+from sgdm_lib.schedules import Schedule, as_schedule
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Position", "Stage", "TrainingPlan"]
+
+
+class Stage(NamedTuple):
+    """Consecutive epochs with one batch size."""
+
+    first_epoch: int
+    """The first epoch, from 0."""
+    epochs: int
+    """How many epochs."""
+    batch_size: int
+    """Samples in a full batch."""
+    steps_per_epoch: int
+    """Steps in one epoch, the ragged last one included."""
+
+
+class Position(NamedTuple):
+    """Where a run stands: the batch that comes next."""
+
+    step: int
+    """Steps taken so far; the number of the next step, from 0."""
+    epoch: int
+    """The epoch of the next step, from 0."""
+    step_in_epoch: int
+    """The number of the next step within its epoch, from 0."""
+    batch_size: int
+    """Nominal size of the next batch."""
+    first: int
+    """The next batch starts at this place of the epoch's sample order..."""
+    last: int
+    """...and ends before this one."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Batch size, learning rate and momentum of a whole run, resolved for a data set.
+
+    Args:
+        n_train: number of training samples n.
+        epochs: number of epochs.
+        batch_size: schedule per epoch, or a number; rounded up, between 1 and ``n_train``.
+        lr: schedule per epoch or step, or a number; finite and >= 0.
+        momentum: schedule or number in [0, 1).
+        nu: schedule or number in [0, 1], for QHM; None for the others.
+        allow_shrinking: allow a batch size that falls from one epoch to the next (cyclical ones).
+
+    Raises:
+        ValueError: if a value leaves its range at any time of the run, if the batch size shrinks
+            unasked or counts in steps, or if a schedule is made for another length.
+
+    >>> from sgdm_lib.schedules import Cosine, StageGrowth
+    >>> plan = TrainingPlan(50_000, 300, StageGrowth(8, 2, every=30), Cosine(0.1))
+    >>> plan.total_steps, plan.total_sfo, plan.total_sfo_nominal
+    (374760, 15000000, 15152640)
+    >>> [stage.batch_size for stage in plan.stages]
+    [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
+    >>> plan.position(6_251)
+    Position(step=6251, epoch=1, step_in_epoch=1, batch_size=8, first=8, last=16)
+    """
+
+    n_train: int
+    epochs: int
+    batch_size: Schedule | float
+    lr: Schedule | float
+    momentum: Schedule | float = 0.9
+    nu: Schedule | float | None = None
+    allow_shrinking: bool = False
+    batch_sizes: np.ndarray = field(init=False, repr=False, compare=False)
+    """Batch size of every epoch, int64 (epochs,)."""
+    steps: np.ndarray = field(init=False, repr=False, compare=False)
+    """Steps of every epoch, int64 (epochs,)."""
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__  # the dataclass is frozen for everyone else
+        put(self, "n_train", integer("n_train", self.n_train, at_least=1))
+        put(self, "epochs", integer("epochs", self.epochs, at_least=1))
+        batch_size = as_schedule(self.batch_size, "batch_size")
+        if batch_size.unit != "epoch" and not np.isscalar(self.batch_size):
+            raise ValueError(
+                f"batch_size must be scheduled in epochs, got the unit {batch_size.unit!r}: the "
+                "batch size is fixed within an epoch; give the schedule unit='epoch'"
+            )
+        batch_size = batch_size.over(epochs=self.epochs, steps=0)
+        put(self, "batch_size", batch_size)
+        put(self, "batch_sizes", self._whole_batch_sizes(batch_size))
+        put(self, "steps", -(-self.n_train // self.batch_sizes))
+        for name, high in (("lr", np.inf), ("momentum", 1.0), ("nu", 1.0)):
+            if getattr(self, name) is not None:
+                schedule = as_schedule(getattr(self, name), name)
+                put(self, name, schedule.over(epochs=self.epochs, steps=self.total_steps))
+                self._check_values(name, high)
+
+    def _whole_batch_sizes(self, schedule: Schedule) -> np.ndarray:
+        values = schedule(np.arange(self.epochs))
+        bad = ~(np.isfinite(values) & (values > 0) & (np.ceil(values) <= self.n_train))
+        if bad.any():
+            epoch = int(bad.argmax())
+            raise ValueError(
+                f"batch_size must be between 1 and n_train = {self.n_train}, got "
+                f"{values[epoch]:g} in epoch {epoch + 1} from {schedule}: cap the schedule"
+            )
+        sizes = np.ceil(values).astype(np.int64)
+        shrinks = np.flatnonzero(np.diff(sizes) < 0)
+        if shrinks.size and not self.allow_shrinking:
+            epoch = int(shrinks[0]) + 1
+            raise ValueError(
+                f"batch_size must not shrink, got {sizes[epoch]} in epoch {epoch + 1} after "
+                f"{sizes[epoch - 1]} from {schedule}: make it grow, or pass allow_shrinking=True"
+            )
+        return sizes
+
+    def _check_values(self, name: str, high: float) -> None:
+        values = self._over_run(getattr(self, name))
+        top = values <= high if name == "nu" else values < high
+        bad = ~(np.isfinite(values) & (values >= 0) & top)
+        if bad.any():
+            at = int(bad.argmax())
+            limit = {"lr": ">= 0 and finite", "momentum": ">= 0 and < 1", "nu": ">= 0 and <= 1"}
+            schedule = getattr(self, name)
+            raise ValueError(
+                f"{name} must be {limit[name]}, got {values[at]:g} in {schedule.unit} {at} of "
+                f"{schedule}: change its start, factor or cap"
+            )
+
+    def _over_run(self, schedule: Schedule) -> np.ndarray:
+        length = self.epochs if schedule.unit == "epoch" else self.total_steps
+        return schedule(np.arange(length))
+
+    @cached_property
+    def cumulative_steps(self) -> np.ndarray:
+        """Steps done at the end of every epoch, int64 (epochs,)."""
+        return np.cumsum(self.steps)
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return int(self.cumulative_steps[-1])
+
+    @property
+    def total_sfo(self) -> int:
+        """Per-sample gradients really computed for training: n_train an epoch."""
+        return self.n_train * self.epochs
+
+    @property
+    def total_sfo_nominal(self) -> int:
+        """Steps x nominal batch size, as the papers count."""
+        return int((self.steps * self.batch_sizes).sum())
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The stretches of constant batch size, in order."""
+        starts = np.flatnonzero(np.diff(self.batch_sizes, prepend=0) != 0)
+        ends = np.append(starts[1:], self.epochs)
+        return [
+            Stage(int(a), int(b - a), int(self.batch_sizes[a]), int(self.steps[a]))
+            for a, b in zip(starts, ends, strict=True)
+        ]
+
+    def position(self, step: int) -> Position:
+        """Where a run stands after ``step`` steps: the epoch and the batch that come next.
+
+        Args:
+            step: steps taken so far, from 0 to ``total_steps`` - 1.
+
+        Raises:
+            ValueError: if the plan has no such step.
+        """
+        fix = "the plan ends there" if step == self.total_steps else "count steps from 0"
+        step = integer("step", step, at_least=0, at_most=self.total_steps - 1, fix=fix)
+        epoch = int(np.searchsorted(self.cumulative_steps, step, side="right"))
+        inside = step - int(self.cumulative_steps[epoch] - self.steps[epoch])
+        size = int(self.batch_sizes[epoch])
+        first = inside * size
+        return Position(step, epoch, inside, size, first, min(first + size, self.n_train))
+
+    def first_step(self, epoch: int) -> int:
+        """The number of the first step of an epoch, both from 0.
+
+        Raises:
+            ValueError: if the plan has no such epoch.
+        """
+        fix = f"the plan has {self.epochs} epochs, counted from 0"
+        epoch = integer("epoch", epoch, at_least=0, at_most=self.epochs - 1, fix=fix)
+        return int(self.cumulative_steps[epoch] - self.steps[epoch])
+
+    def at(self, step: int) -> dict[str, float]:
+        """``lr``, ``momentum`` and, if planned, ``nu`` of a step (from 0).
+
+        Raises:
+            ValueError: if the plan has no such step.
+        """
+        epoch = self.position(step).epoch
+        return {
+            name: schedule(epoch if schedule.unit == "epoch" else step)
+            for name, schedule in self._hyperparameters().items()
+        }
+
+    def in_epoch(self, epoch: int) -> dict[str, np.ndarray]:
+        """The hyperparameters of every step of an epoch (from 0): arrays of float64 (steps,)."""
+        first, steps = self.first_step(epoch), int(self.steps[epoch])
+        return {
+            name: np.full(steps, schedule(epoch))
+            if schedule.unit == "epoch"
+            else schedule(np.arange(first, first + steps))
+            for name, schedule in self._hyperparameters().items()
+        }
+
+    def _hyperparameters(self) -> dict[str, Schedule]:
+        named = {"lr": self.lr, "momentum": self.momentum, "nu": self.nu}
+        return {name: s for name, s in named.items() if isinstance(s, Schedule)}
+
+    def table(self) -> pandas.DataFrame:
+        """One row an epoch.
+
+        Returns:
+            ``epoch`` (from 1), ``batch_size``, ``steps`` (the ragged last one counts), ``lr_first``
+            and ``lr_last`` (of the epoch's first and last step), ``cumulative_steps``,
+            ``cumulative_sfo`` (per-sample gradients really computed) and
+            ``cumulative_sfo_nominal`` (steps x batch size, the papers' count).
+        """
+        import pandas
+
+        assert isinstance(self.lr, Schedule)
+        epoch = np.arange(self.epochs)
+        by_step = self.lr.unit == "step"
+        return pandas.DataFrame(
+            {
+                "epoch": epoch + 1,
+                "batch_size": self.batch_sizes,
+                "steps": self.steps,
+                "lr_first": self.lr(self.cumulative_steps - self.steps if by_step else epoch),
+                "lr_last": self.lr(self.cumulative_steps - 1 if by_step else epoch),
+                "cumulative_steps": self.cumulative_steps,
+                "cumulative_sfo": self.n_train * (epoch + 1),
+                "cumulative_sfo_nominal": np.cumsum(self.steps * self.batch_sizes),
+            }
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Short hash of everything the plan decides; equal plans have equal ones."""
+        digest = hashlib.sha256(json.dumps([self.n_train, self.epochs]).encode())
+        digest.update(self.batch_sizes.tobytes())
+        for name, schedule in self._hyperparameters().items():
+            digest.update(name.encode() + self._over_run(schedule).tobytes())
+        return digest.hexdigest()[:16]
+
+    def preview(self) -> str:
+        """The plan as a few lines of text: totals, then one line a stage.
+
+        >>> from sgdm_lib.schedules import StageGrowth
+        >>> print(TrainingPlan(1_000, 6, StageGrowth(8, 4, every=2), 0.1).preview())
+        1,000 samples, 6 epochs: 330 steps, SFO 6,000 (nominal 6,096)
+        lr 0.1; momentum 0.9
+          epochs  batch_size  steps/epoch                 lr
+             1-2           8          125                0.1
+             3-4          32           32                0.1
+             5-6         128            8                0.1
+        """
+        hyper = "; ".join(f"{name} {s}" for name, s in self._hyperparameters().items())
+        lines = [
+            f"{self.n_train:,} samples, {self.epochs:,} epochs: {self.total_steps:,} steps, "
+            f"SFO {self.total_sfo:,} (nominal {self.total_sfo_nominal:,})",
+            hyper,
+            "  epochs  batch_size  steps/epoch                 lr",
+        ]
+        table = self.table()
+        for stage in self.stages:
+            last = stage.first_epoch + stage.epochs
+            span = f"{stage.first_epoch + 1}-{last}" if stage.epochs > 1 else f"{last}"
+            begin, end = table["lr_first"][stage.first_epoch], table["lr_last"][last - 1]
+            lr = f"{begin:.4g}" if begin == end else f"{begin:.4g} -> {end:.4g}"
+            lines.append(f"{span:>8}{stage.batch_size:>12}{stage.steps_per_epoch:>13}{lr:>19}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.preview()
