@@ -74,7 +74,7 @@ class Dataset:
         for part in (self.x_train, self.y_train, self.x_test, self.y_test):
             array = np.ascontiguousarray(part.cpu().numpy())
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(memoryview(array).cast("B"))
+            digest.update(array.tobytes())
         return digest.hexdigest()
 
 

@@ -1,0 +1,239 @@
+"""What each cached data set must look like, and where its images can be taken from."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class DataError(RuntimeError):
+    """A data set is missing, damaged or cannot be prepared; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set as it must look.
+
+    Attributes:
+        name: the name ``load`` knows it by; ``<root>/<name>.npz`` is its file.
+        title: its name in prose.
+        shape: shape (C, H, W) of an image.
+        n_train: number of training images; every class has the same share.
+        n_test: number of test images; every class has the same share.
+        n_classes: number of classes.
+        mean: per-channel mean of the training pixels in [0, 1]; also checked in the file.
+        std: per-channel standard deviation for normalisation, as the papers (or common use) have
+            it. Tiny ImageNet's is the mean of the images' own standard deviations.
+        folder: name of the unpacked original under the root, used when it is there.
+        torchvision: torchvision's class that reads (and downloads) the original, if it has one.
+        digest: digest of the content in canonical order, where it is known beforehand.
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    n_train: int
+    n_test: int
+    n_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    folder: str
+    torchvision: str | None = None
+    digest: str | None = None
+
+
+SOURCES: dict[str, Source] = {
+    source.name: source
+    for source in (
+        Source(
+            name="fashion_mnist",
+            title="Fashion-MNIST",
+            shape=(1, 28, 28),
+            n_train=60_000,
+            n_test=10_000,
+            n_classes=10,
+            mean=(0.2860,),
+            std=(0.3530,),
+            folder="FashionMNIST",
+            torchvision="FashionMNIST",
+        ),
+        Source(
+            name="cifar10",
+            title="CIFAR-10",
+            shape=(3, 32, 32),
+            n_train=50_000,
+            n_test=10_000,
+            n_classes=10,
+            mean=(0.4914, 0.4822, 0.4465),
+            std=(0.2470, 0.2435, 0.2616),
+            folder="cifar-10-batches-py",
+            torchvision="CIFAR10",
+        ),
+        Source(
+            name="cifar100",
+            title="CIFAR-100",
+            shape=(3, 32, 32),
+            n_train=50_000,
+            n_test=10_000,
+            n_classes=100,
+            mean=(0.50708, 0.48655, 0.44092),
+            std=(0.26733, 0.25644, 0.27615),
+            folder="cifar-100-python",
+            torchvision="CIFAR100",
+            digest="7d9f8a657907fdaaaf8c9841773fc219ee27d0f1dd7b1f06947cfea784b3bb5e",
+        ),
+        Source(
+            name="tiny_imagenet",
+            title="Tiny ImageNet",
+            shape=(3, 64, 64),
+            n_train=100_000,
+            n_test=10_000,
+            n_classes=200,
+            mean=(0.4802, 0.4481, 0.3975),
+            std=(0.2302, 0.2265, 0.2262),
+            folder="tiny-imagenet-200",
+        ),
+    )
+}
+
+
+def how_to_provide(source: Source, root: Path) -> str:
+    """Say in one sentence how a reader can provide a data set that is not there."""
+    file = root / f"{source.name}.npz"
+    ways = [f"copy a {file.name} (x_train, y_train, x_test, y_test) to {root}"]
+    if source.torchvision:
+        ways.insert(0, f"run `sgdm data {source.name}` (or load with download=True) with network")
+    else:
+        ways.insert(0, f"unpack the original so that {root / source.folder} exists")
+    return ", or ".join(ways) + ", or point SGDM_DATA to a folder that has it"
+
+
+def require_original(source: Source, root: Path, download: bool) -> None:
+    """Refuse, before anything is written, to prepare a data set whose original is out of reach.
+
+    Raises:
+        DataError: if there is no unpacked folder, and no download that was asked for.
+    """
+    if not (root / source.folder).is_dir() and not (download and source.torchvision):
+        raise DataError(
+            f"{source.title} is not in {root} (looked for {source.name}.npz and the folder "
+            f"{source.folder}): {how_to_provide(source, root)}"
+        )
+
+
+def collect(source: Source, root: Path, download: bool) -> Arrays:
+    """Return the arrays of a data set from its original: an unpacked folder, else the network.
+
+    Raises:
+        DataError: if there is no original, or it cannot be read or downloaded.
+    """
+    require_original(source, root, download)
+    unpacked = (root / source.folder).is_dir()
+    if source.torchvision is None:
+        return read_tiny_imagenet(source, root / source.folder)
+    try:
+        if unpacked and not download:
+            return _read_torchvision(source, root, download=False)
+        if unpacked:  # torchvision checks what is there and fetches only what is missing
+            return _read_torchvision(source, root, download=True)
+        with tempfile.TemporaryDirectory(dir=root, prefix=f".{source.name}-download-") as folder:
+            return _read_torchvision(source, Path(folder), download=True)
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        doing = "downloading" if download else f"reading {root / source.folder} of"
+        raise DataError(
+            f"{doing} {source.title} failed ({type(error).__name__}: {error}): "
+            f"{how_to_provide(source, root)}"
+        ) from error
+
+
+def _read_torchvision(source: Source, root: Path, download: bool) -> Arrays:
+    from torchvision import datasets  # slow to import, and needed only to make the cache
+
+    assert source.torchvision is not None
+    make: Callable[..., Any] = getattr(datasets, source.torchvision)
+    train, test = (make(str(root), train=is_train, download=download) for is_train in (True, False))
+    arrays = {
+        "x_train": np.asarray(train.data),
+        "y_train": np.asarray(train.targets, dtype=np.int64),
+        "x_test": np.asarray(test.data),
+        "y_test": np.asarray(test.targets, dtype=np.int64),
+        "class_names": np.asarray(list(train.classes)),
+    }
+    for key in ("x_train", "x_test"):
+        if arrays[key].ndim == 3:  # grey images come without a channel axis
+            arrays[key] = arrays[key][..., None]
+    return arrays
+
+
+def read_tiny_imagenet(source: Source, folder: Path) -> Arrays:
+    """Return Tiny ImageNet's training and validation images from its unpacked folder.
+
+    Classes are the folders below ``train``, in alphabetical order (WordNet ids); the validation
+    part with its ``val_annotations.txt`` serves as test set, since the test part has no labels.
+    Grey JPEGs become RGB.
+
+    Raises:
+        DataError: naming the first file or folder that is missing or unreadable.
+    """
+    ids = sorted(path.name for path in folder.glob("train/*") if path.is_dir())
+    number = {wordnet_id: label for label, wordnet_id in enumerate(ids)}
+    train = [
+        (path, number[wordnet_id])
+        for wordnet_id in ids
+        for path in sorted((folder / "train" / wordnet_id / "images").glob("*.JPEG"))
+    ]
+    notes = folder / "val" / "val_annotations.txt"
+    try:
+        rows = [line.split("\t")[:2] for line in notes.read_text().splitlines() if line.strip()]
+        test = [(folder / "val" / "images" / file, number[which]) for file, which in rows]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{notes} is missing or damaged: unpack {source.title} again") from error
+    x_train, y_train = _decode(source, train, "train")
+    x_test, y_test = _decode(source, test, "val")
+    return {
+        "x_train": x_train,
+        "y_train": y_train,
+        "x_test": x_test,
+        "y_test": y_test,
+        "class_names": np.asarray(_words(folder, ids)),
+    }
+
+
+def _words(folder: Path, ids: list[str]) -> list[str]:
+    """First word for each WordNet id from words.txt; the id itself where there is none."""
+    table = folder / "words.txt"
+    lines = table.read_text().splitlines() if table.is_file() else []
+    words = dict(line.split("\t", 1) for line in lines if "\t" in line)
+    return [words.get(wordnet_id, wordnet_id).split(",")[0] for wordnet_id in ids]
+
+
+def _decode(
+    source: Source, files: list[tuple[Path, int]], part: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    from PIL import Image
+    from tqdm import tqdm
+
+    channels, height, width = source.shape
+    images = np.empty((len(files), height, width, channels), dtype=np.uint8)
+    labels = np.asarray([label for _, label in files], dtype=np.int64)
+    progress: Iterator[tuple[Path, int]] = tqdm(
+        files, desc=f"{source.title} {part}", unit=" images", disable=None
+    )
+    for index, (path, _) in enumerate(progress):
+        try:
+            with Image.open(path) as image:
+                images[index] = np.asarray(image.convert("RGB"))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{os.fspath(path)} is missing or damaged ({error}): unpack {source.title} again"
+            ) from error
+    return images, labels
