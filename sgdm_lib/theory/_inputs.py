@@ -1,0 +1,147 @@
+"""Schedules and constants of one run, checked once and brought to NSHB form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..checks import choice, integer, number
+
+Array = npt.NDArray[np.float64]
+ArrayLike = npt.ArrayLike
+
+OPTIMIZERS = ("nshb", "shb")
+
+
+def sequence(name: str, value: ArrayLike, *, positive: bool) -> Array:
+    """Return a float64 scalar or (T,) array whose entries are finite and >= 0 (or > 0)."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim > 1 or array.size == 0:
+        raise ValueError(
+            f"{name} must be a number or a one-dimensional array, got shape {array.shape}: "
+            "give one value a step"
+        )
+    good = np.isfinite(array) & ((array > 0) if positive else (array >= 0))
+    if not good.all():
+        step = int(np.argmin(np.atleast_1d(good)))
+        label = f"{name}[{step}]" if array.ndim else name
+        entry = float(np.atleast_1d(array)[step])
+        number(label, entry, above=0 if positive else None, at_least=None if positive else 0)
+    return array
+
+
+def broadcast(steps: int | None, **named: Array) -> list[Array]:
+    """Stretch scalars and (T,) arrays to one common length T (at least 1)."""
+    lengths = {name: a.size for name, a in named.items() if a.ndim}
+    if steps is not None:
+        lengths["steps"] = integer("steps", steps, at_least=1)
+    if not lengths:
+        raise ValueError(
+            f"steps must be given when {' and '.join(named)} {'are' if len(named) > 1 else 'is'} "
+            "constant: pass steps=T"
+        )
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"the schedules must have one length, got {told}: cut or extend one")
+    total = next(iter(lengths.values()))
+    return [np.broadcast_to(a, (total,)).astype(np.float64) for a in named.values()]
+
+
+def positive(name: str, value: ArrayLike) -> Array:
+    """Return an array of finite numbers > 0; any shape."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.size == 0 or not (np.isfinite(array) & (array > 0)).all():
+        raise ValueError(f"{name} must be finite numbers > 0, got {value!r}")
+    return array
+
+
+def momentum_value(momentum: float) -> float:
+    """Return momentum as a float in [0, 1)."""
+    return number("momentum", momentum, at_least=0, below=1)
+
+
+def lr_unit(momentum: float, optimizer: str) -> float:
+    """Return what one unit of NSHB's lr is in the optimizer's own lr: 1, or 1 - momentum."""
+    choice("optimizer", optimizer, OPTIMIZERS)
+    return 1.0 - momentum if optimizer == "shb" else 1.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One run: lr and batch size of every step, momentum, and the problem's constants."""
+
+    lr: Array
+    batch_size: Array
+    momentum: float
+    nu: float
+    smoothness: float
+    variance: float
+    initial_gap: float
+    unit: float
+
+    @property
+    def noise(self) -> Array:
+        """Variance bound sigma^2/b_t of every step's mini-batch gradient."""
+        return self.variance / self.batch_size
+
+
+def setting(
+    lr: ArrayLike,
+    momentum: float,
+    batch_size: ArrayLike = 1.0,
+    *,
+    smoothness: float,
+    variance: float = 0.0,
+    initial_gap: float = 0.0,
+    nu: float = 1.0,
+    steps: int | None = None,
+    optimizer: str = "nshb",
+) -> Setting:
+    """Check everything that a theorem is asked about; convert SHB's lr to NSHB's.
+
+    Raises:
+        ValueError: for a value outside its range, or schedules of different lengths.
+    """
+    momentum = momentum_value(momentum)
+    nu = number("nu", nu, at_least=0, at_most=1)
+    if optimizer == "shb" and nu != 1:
+        raise ValueError(f"nu must be 1 with optimizer='shb', got {nu!r}: QHM is stated with NSHB")
+    unit = lr_unit(momentum, optimizer)
+    rates, batches = broadcast(
+        steps,
+        lr=sequence("lr", lr, positive=False),
+        batch_size=sequence("batch_size", batch_size, positive=True),
+    )
+    return Setting(
+        lr=rates / unit,
+        batch_size=batches,
+        momentum=momentum,
+        nu=nu,
+        smoothness=number("smoothness", smoothness, above=0),
+        variance=number("variance", variance, at_least=0),
+        initial_gap=number("initial_gap", initial_gap, at_least=0),
+        unit=unit,
+    )
+
+
+def discounted_sum(values: Array, rate: float) -> Array:
+    """Return ``y_t = sum_{k >= t} rate^(k-t) x_k`` for every t, by doubling: log2(T) passes.
+
+    >>> discounted_sum(np.array([1.0, 1.0, 1.0]), 0.5)
+    array([1.75, 1.5 , 1.  ])
+    """
+    total = np.array(values, dtype=np.float64)
+    reach, factor = 1, rate
+    while reach < total.size and factor > 0.0:
+        # the right-hand side is a fresh array, so every entry is doubled from the old ones
+        total[:-reach] = total[:-reach] + factor * total[reach:]
+        reach, factor = 2 * reach, factor * factor
+    return total
+
+
+def ratio_or_inf(above: Array, below: Array) -> Array:
+    """Divide; where nothing has been summed yet (``below`` is 0) nothing is guaranteed: inf."""
+    out = np.full(np.shape(above), np.inf)
+    return np.divide(above, below, out=out, where=below > 0)

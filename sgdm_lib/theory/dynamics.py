@@ -1,0 +1,246 @@
+"""Momentum on a quadratic: stability, stationary floor, exact second moments, noise-free paths.
+
+On ``f = lambda x^2/2`` with h = lambda eta, QHM is the recursion ``x_{t+1} = tr x_t - det x_{t-1}``
+plus noise, with ``tr = 1 + beta - h (1 - nu beta)`` and ``det = beta (1 - h (1 - nu))``.
+SGD is momentum 0, NSHB nu 1, SHB NSHB at lr/(1-momentum).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..checks import integer, number
+from ._inputs import Array, ArrayLike, lr_unit, positive, sequence, setting
+
+_CHUNK = 4096
+
+
+def _momentum_map(momentum: ArrayLike, optimizer: str) -> tuple[Array, Array]:
+    """Return momentum as an array in [0, 1) and the unit of lr that belongs to it."""
+    beta = np.asarray(momentum, dtype=np.float64)
+    if not ((beta >= 0) & (beta < 1)).all():
+        raise ValueError(f"momentum must lie in [0, 1), got {momentum!r}")
+    lr_unit(0.0, optimizer)
+    return beta, (1 - beta if optimizer == "shb" else np.ones_like(beta))
+
+
+def _nu(nu: float, optimizer: str) -> float:
+    if optimizer == "shb" and nu != 1:
+        raise ValueError(f"nu must be 1 with optimizer='shb', got {nu!r}: QHM is stated with NSHB")
+    return number("nu", nu, at_least=0, at_most=1)
+
+
+def spectral_radius(
+    curvature: ArrayLike,
+    lr: ArrayLike,
+    momentum: ArrayLike,
+    *,
+    nu: float = 1.0,
+    optimizer: str = "nshb",
+) -> Array:
+    """Return the factor by which the error shrinks a step: largest root of z^2 - tr z + det.
+
+    Args:
+        curvature: lambda > 0; with lr and momentum any shapes that broadcast.
+        lr: eta (alpha with ``optimizer="shb"``).
+        momentum: beta in [0, 1).
+        nu: QHM's weight; 1 is NSHB.
+        optimizer: "nshb" or "shb".
+
+    Returns:
+        float64 of the broadcast shape; below 1 the iteration converges.
+
+    >>> spectral_radius(1.0, [0.5, 2.5], 0.0)
+    array([0.5, 1.5])
+    >>> round(float(spectral_radius(1.0, 1.0, 0.9)), 4)  # complex roots: sqrt(momentum)
+    0.9487
+    """
+    beta, unit = _momentum_map(momentum, optimizer)
+    nu = _nu(nu, optimizer)
+    h = positive("curvature", curvature) * np.asarray(lr, dtype=np.float64) / unit
+    trace, det = 1 + beta - h * (1 - nu * beta), beta * (1 - h * (1 - nu))
+    gap = trace * trace - 4 * det
+    real = (np.abs(trace) + np.sqrt(np.maximum(gap, 0.0))) / 2
+    return np.where(gap >= 0, real, np.sqrt(np.maximum(det, 0.0)))
+
+
+def stability_limit(
+    momentum: ArrayLike, *, curvature: ArrayLike = 1.0, nu: float = 1.0, optimizer: str = "nshb"
+) -> Array:
+    """Return the lr at which a quadratic turns unstable.
+
+    QHM ``2 (1+beta) / (lambda (1+beta-2 nu beta))``, NSHB ``2 (1+beta)/((1-beta) lambda)``,
+    SHB ``2 (1+beta)/lambda``, SGD ``2/lambda``.
+
+    >>> stability_limit([0.0, 0.9]).round(6)
+    array([ 2., 38.])
+    """
+    beta, unit = _momentum_map(momentum, optimizer)
+    nu = _nu(nu, optimizer)
+    return 2 * (1 + beta) / (1 + beta - 2 * nu * beta) * unit / positive("curvature", curvature)
+
+
+def stationary_floor(
+    curvatures: ArrayLike,
+    lr: ArrayLike,
+    momentum: float,
+    *,
+    variance: float,
+    batch_size: float = 1.0,
+    nu: float = 1.0,
+    optimizer: str = "nshb",
+) -> Array:
+    """Return lim E||grad f(theta_t)||^2 at constant lr and batch on ``sum lambda_i x_i^2/2``.
+
+    Per coordinate, with noise variance s = sigma^2/(d b), a = 1 - nu beta, c = beta (1-nu)::
+
+        h s [(1+det)(a^2+c^2) - 2 tr a c] / [(1-det)(1-beta)(2(1+beta) - h(1+beta-2 nu beta))]
+
+    NSHB with equal curvatures: ``(L eta/2)(sigma^2/b) / (1 - (1-beta) L eta / (2 (1+beta)))``.
+
+    Args:
+        curvatures: lambda, (d,) or a number; the noise spreads evenly over the coordinates.
+        lr: eta (alpha for SHB), any shape.
+        momentum: beta in [0, 1).
+        variance: sigma^2, total variance of a single-sample gradient.
+        batch_size: b.
+        nu: QHM's weight; 1 is NSHB.
+        optimizer: "nshb" or "shb".
+
+    Returns:
+        float64 of lr's shape; inf where the iteration is unstable.
+
+    >>> stationary_floor(1.0, [0.1, 1.0], 0.9, variance=1.0).round(5)
+    array([0.05013, 0.51351])
+    """
+    beta, unit = _momentum_map(momentum, optimizer)
+    nu = _nu(nu, optimizer)
+    lam = np.atleast_1d(positive("curvatures", curvatures))
+    noise = number("variance", variance, at_least=0) / number("batch_size", batch_size, above=0)
+    h = lam * (np.asarray(lr, dtype=np.float64) / unit)[..., None]
+    trace, det = 1 + beta - h * (1 - nu * beta), beta * (1 - h * (1 - nu))
+    a, c = 1 - nu * beta, beta * (1 - nu)
+    top = h * noise / lam.size * ((1 + det) * (a * a + c * c) - 2 * trace * a * c)
+    room = 2 * (1 + beta) - h * (1 + beta - 2 * nu * beta)
+    out = np.full(h.shape, np.inf)
+    np.divide(top, (1 - det) * (1 - beta) * room, out=out, where=room > 0)
+    return np.asarray(out.sum(-1))
+
+
+def exact_gradient_norms(
+    curvatures: ArrayLike,
+    start: ArrayLike,
+    lr: ArrayLike,
+    momentum: float,
+    batch_size: ArrayLike = 1.0,
+    *,
+    variance: float = 0.0,
+    nu: float = 1.0,
+    steps: int | None = None,
+    optimizer: str = "nshb",
+) -> Array:
+    """Return E||grad f(theta_t)||^2 for t = 0..T-1 on ``sum lambda_i x_i^2/2``, without sampling.
+
+    The second moments of (x, momentum buffer) obey a linear recursion; noise of variance
+    sigma^2/(d b_t) enters every coordinate. SHB runs by its own rule, not through NSHB's.
+
+    Args:
+        curvatures: lambda, (d,).
+        start: theta_0, a number or (d,).
+        lr: eta_t (alpha_t for SHB), a number or (T,).
+        momentum: beta in [0, 1).
+        batch_size: b_t, a number or (T,).
+        variance: sigma^2, total variance of a single-sample gradient.
+        nu: QHM's weight; 1 is NSHB.
+        steps: T, needed where lr and batch size are numbers.
+        optimizer: "nshb" or "shb".
+
+    Returns:
+        float64 (T,).
+
+    >>> exact_gradient_norms(1.0, 1.0, 0.5, 0.0, variance=0.4, steps=3).round(3)
+    array([1.   , 0.35 , 0.188])
+    """
+    lam = np.atleast_1d(positive("curvatures", curvatures))
+    s = setting(
+        lr,
+        momentum,
+        batch_size,
+        smoothness=1.0,
+        variance=variance,
+        nu=nu,
+        steps=steps,
+        optimizer=optimizer,
+    )
+    rates, noise = s.lr * s.unit, s.noise / lam.size
+    gain = 1.0 if optimizer == "shb" else 1.0 - s.momentum
+    moments = np.zeros((lam.size, 3, 1))  # E[x^2], E[x m], E[m^2]
+    moments[:, 0, 0] = np.broadcast_to(np.asarray(start, dtype=np.float64), lam.shape) ** 2
+    out = np.empty(rates.size)
+    for first in range(0, rates.size, _CHUNK):
+        part = slice(first, first + _CHUNK)
+        matrix, inflow = _moment_maps(lam, rates[part], noise[part], s.momentum, s.nu, gain)
+        for t in range(len(matrix)):
+            out[first + t] = lam**2 @ moments[:, 0, 0]
+            moments = matrix[t] @ moments + inflow[t]
+    return np.maximum(out, 0.0)
+
+
+def _moment_maps(
+    lam: Array, lr: Array, noise: Array, beta: float, nu: float, gain: float
+) -> tuple[Array, Array]:
+    """Return per step the (d, 3, 3) map of the second moments and the (d, 3, 1) noise inflow."""
+    e = lr[:, None]
+    shape = (lr.size, lam.size)
+    m_x, m_m, m_g = gain * lam, beta, gain  # m' = m_m m + m_x x + m_g xi
+    x_x = 1 - e * ((1 - nu) + nu * gain) * lam
+    x_m = np.broadcast_to(-e * nu * beta, shape)
+    x_g = np.broadcast_to(-e * ((1 - nu) + nu * gain), shape)
+    matrix = np.empty((*shape, 3, 3))
+    matrix[..., 0, :] = np.stack([x_x**2, 2 * x_x * x_m, x_m**2], -1)
+    matrix[..., 1, :] = np.stack([x_x * m_x, x_x * m_m + x_m * m_x, x_m * m_m], -1)
+    matrix[..., 2, 0], matrix[..., 2, 1] = m_x**2, 2 * m_x * m_m
+    matrix[..., 2, 2] = m_m**2
+    inflow = np.stack([x_g**2, x_g * m_g, np.full(shape, m_g**2)], -1) * noise[:, None, None]
+    return matrix, inflow[..., None]
+
+
+def quadratic_path(
+    curvatures: ArrayLike,
+    start: ArrayLike,
+    lr: float,
+    momentum: float,
+    *,
+    steps: int,
+    nu: float = 1.0,
+    optimizer: str = "nshb",
+) -> Array:
+    """Return the noise-free iterates theta_0..theta_steps on a quadratic, (steps+1, d).
+
+    >>> quadratic_path(1.0, 1.0, 0.5, 0.0, steps=2).ravel()
+    array([1.  , 0.5 , 0.25])
+    """
+    lam = np.atleast_1d(positive("curvatures", curvatures))
+    rate = float(sequence("lr", float(lr), positive=False))
+    beta, _ = _momentum_map(momentum, optimizer)
+    nu, gain = _nu(nu, optimizer), 1.0 if optimizer == "shb" else float(1 - beta)
+    out = np.empty((integer("steps", steps, at_least=0) + 1, lam.size))
+    out[0] = start
+    buffer = np.zeros(lam.size)
+    for t in range(steps):
+        gradient = lam * out[t]
+        buffer = beta * buffer + gain * gradient
+        out[t + 1] = out[t] - rate * ((1 - nu) * gradient + nu * buffer)
+    return out
+
+
+def zero_start_factor(momentum: float, steps: int) -> Array:
+    """Return the share of the full step taken at step t under a constant gradient: 1 - beta^(t+1).
+
+    The buffer starts at zero, so SHB and NSHB both begin with 1 - beta of their final step.
+
+    >>> zero_start_factor(0.9, 3).round(3)
+    array([0.1  , 0.19 , 0.271])
+    """
+    beta, _ = _momentum_map(momentum, "nshb")
+    return 1 - beta ** np.arange(1, integer("steps", steps, at_least=1) + 1)

@@ -1,0 +1,266 @@
+"""Kamo & Iiduka's theorems (arXiv 2501.08883v2, PMLR 304) as printed, and repaired.
+
+Constant lr; NSHB in Theorems 3.1 and 3.2 and Lemma A.4, SHB (``optimizer="shb"``) in Theorems
+A.1 and A.2. The proofs use both step-size conditions; the statements ask for one of them (3.1 the
+first, 3.2 and A.4 their maximum). ``version="printed"`` checks what is printed,
+``version="repaired"`` what the proofs need. At momentum 0.9 the printed bounds are true anyway:
+`sgdm_lib.theory.printed_checks`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..checks import choice, number
+from ._inputs import Array, ArrayLike, Setting, momentum_value, setting
+from .conditions import Admissibility, Condition, constant, judge
+
+THEOREM_31 = "Kamo & Iiduka, Theorem 3.1"
+THEOREM_32 = "Kamo & Iiduka, Theorem 3.2"
+VERSIONS = ("printed", "repaired")
+
+
+@dataclass(frozen=True)
+class LrLimits:
+    """The three step-size limits of the paper's proofs, in NSHB's lr.
+
+    Args:
+        first: (1-beta)/(2 sqrt(2) sqrt(beta+beta^2) L), used everywhere.
+        second_constant: (1-beta)/((5-beta+2 beta^2) L), the second limit behind Theorem 3.1.
+        second_growth: (1-beta)^2/((5 beta^2-6 beta+5) L), that of Theorem 3.2 and Lemma A.4.
+    """
+
+    first: float
+    second_constant: float
+    second_growth: float
+
+
+def lr_limits(momentum: float, *, smoothness: float = 1.0) -> LrLimits:
+    """Return the step-size limits of Theorems 3.1 and 3.2 (NSHB; SHB: times 1 - momentum).
+
+    >>> limits = lr_limits(0.9)
+    >>> round(limits.first, 4), round(limits.second_constant, 4), round(limits.second_growth, 5)
+    (0.027, 0.0175, 0.00274)
+    """
+    b = momentum_value(momentum)
+    smooth = number("smoothness", smoothness, above=0)
+    root = 2 * math.sqrt(2) * math.sqrt(b + b * b)
+    return LrLimits(
+        first=(1 - b) / (root * smooth) if b > 0 else math.inf,
+        second_constant=(1 - b) / ((5 - b + 2 * b * b) * smooth),
+        second_growth=(1 - b) ** 2 / ((5 * b * b - 6 * b + 5) * smooth),
+    )
+
+
+def _judge(theorem: str, s: Setting, second: float, *, either: bool, version: str) -> Admissibility:
+    choice("version", version, VERSIONS)
+    limits = lr_limits(s.momentum, smoothness=s.smoothness)
+    lr, unit = s.lr * s.unit, s.unit
+    first_text = "lr <= (1-beta)/(2 sqrt(2) sqrt(beta+beta^2) L)"
+    conditions = [constant(s.lr, unit)]
+    if version == "printed" and either:
+        limit = max(limits.first, second) * unit
+        conditions.append(Condition("lr <= max of the two limits", lr, limit))
+    else:
+        conditions.append(Condition(first_text, lr, limits.first * unit))
+        if version == "repaired":
+            conditions.append(Condition("lr <= second limit of the proof", lr, second * unit))
+    return judge(f"{theorem} ({version})", conditions)
+
+
+def theorem_31_condition(
+    lr: ArrayLike,
+    momentum: float,
+    *,
+    smoothness: float,
+    version: str = "printed",
+    optimizer: str = "nshb",
+) -> Admissibility:
+    """Say whether Theorem 3.1 (SHB: A.1) applies; printed: first limit; repaired: both.
+
+    >>> bool(theorem_31_condition(0.02, 0.9, smoothness=1.0))
+    True
+    >>> theorem_31_condition(0.02, 0.9, smoothness=1.0, version="repaired").condition
+    'lr <= second limit of the proof'
+    """
+    steps = 1 if np.ndim(lr) == 0 else None
+    s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
+    return _condition_31(s, version)
+
+
+def _condition_31(s: Setting, version: str) -> Admissibility:
+    second = lr_limits(s.momentum, smoothness=s.smoothness).second_constant
+    return _judge(THEOREM_31, s, second, either=False, version=version)
+
+
+def theorem_31_bound(
+    lr: float,
+    momentum: float,
+    batch_size: float,
+    *,
+    smoothness: float,
+    variance: float,
+    initial_gap: float,
+    steps: int,
+    version: str = "printed",
+    optimizer: str = "nshb",
+) -> Array:
+    """Bound min E||grad f||^2 at constant lr and batch (Theorem 3.1; SHB: Theorem A.1).
+
+    ``2 Delta/(eta T) + (L eta sigma^2/b) {(3 beta^2+beta)/(2 (1+beta)) + 1}``.
+
+    Returns:
+        float64 (steps,): entry T-1 is the bound for T steps.
+
+    Raises:
+        ValueError: if the chosen version's condition fails.
+
+    >>> theorem_31_bound(0.01, 0.9, 100, smoothness=1, variance=1, initial_gap=1,
+    ...                  steps=2)[-1].round(6)
+    np.float64(100.000188)
+    """
+    s = setting(
+        lr,
+        momentum,
+        batch_size,
+        smoothness=smoothness,
+        variance=variance,
+        initial_gap=initial_gap,
+        steps=steps,
+        optimizer=optimizer,
+    )
+    if np.ptp(s.batch_size) > 0:
+        raise ValueError("batch_size must be constant in Theorem 3.1: use lemma_a4_bound")
+    _condition_31(s, version).require()
+    floor = s.smoothness * s.lr[0] * s.noise[0] * constant_batch_factor(s.momentum)
+    return 2 * s.initial_gap / (s.lr[0] * np.arange(1, steps + 1)) + floor
+
+
+def constant_batch_factor(momentum: float) -> float:
+    """Return Theorem 3.1's noise factor ``(3 beta^2+beta)/(2 (1+beta)) + 1``.
+
+    >>> round(constant_batch_factor(0.9), 4)
+    1.8763
+    """
+    b = momentum_value(momentum)
+    return (3 * b * b + b) / (2 * (1 + b)) + 1
+
+
+def growth_factor_printed(momentum: float, growth: float) -> float:
+    """Return Theorem 3.2's ``delta/(beta^2 delta-1) (beta^2/(1-beta^2) - 1/(delta-1))``.
+
+    >>> round(growth_factor_printed(0.9, 2), 6)
+    10.526316
+    """
+    b2, delta = momentum_value(momentum) ** 2, number("growth", growth, above=1)
+    if b2 * delta == 1:
+        raise ValueError(f"growth must differ from 1/momentum^2, got {growth!r}: use growth_factor")
+    return delta / (b2 * delta - 1) * (b2 / (1 - b2) - 1 / (delta - 1))
+
+
+def growth_factor(momentum: float, growth: float) -> float:
+    """Return the same factor, simplified: ``delta / ((1-beta^2) (delta-1))``.
+
+    >>> round(growth_factor(0.9, 2), 6)
+    10.526316
+    """
+    delta = number("growth", growth, above=1)
+    return delta / ((1 - momentum_value(momentum) ** 2) * (delta - 1))
+
+
+def growth_limits_condition(s: Setting, version: str, theorem: str) -> Admissibility:
+    """Judge the step-size limits shared by Theorem 3.2 and Lemma A.4."""
+    second = lr_limits(s.momentum, smoothness=s.smoothness).second_growth
+    return _judge(theorem, s, second, either=True, version=version)
+
+
+def theorem_32_condition(
+    lr: ArrayLike,
+    momentum: float,
+    *,
+    growth: float,
+    smoothness: float,
+    version: str = "printed",
+    optimizer: str = "nshb",
+) -> Admissibility:
+    """Say whether Theorem 3.2 (SHB: A.2) applies.
+
+    Printed: lr at most the *maximum* of the two limits, and ``beta^2 delta > 1``. Repaired: lr at
+    most both limits; the condition on beta^2 delta is superfluous.
+
+    >>> verdict = theorem_32_condition(0.02, 0.9, growth=1.2, smoothness=1.0)
+    >>> verdict.condition, round(verdict.limit, 3)
+    ('beta^2 delta > 1, i.e. 1/delta < beta^2', 0.81)
+    """
+    delta = number("growth", growth, above=1)
+    steps = 1 if np.ndim(lr) == 0 else None
+    s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
+    verdict = growth_limits_condition(s, version, THEOREM_32)
+    if version == "repaired" or not verdict:
+        return verdict
+    text = "beta^2 delta > 1, i.e. 1/delta < beta^2"
+    grows = judge(verdict.theorem, [Condition(text, 1 / delta, s.momentum**2, strict=True)])
+    return grows if not grows else verdict
+
+
+def theorem_32_bound(
+    lr: float,
+    momentum: float,
+    batch_size: float,
+    *,
+    growth: float,
+    stage_steps: int,
+    smoothness: float,
+    variance: float,
+    initial_gap: float,
+    steps: int,
+    version: str = "printed",
+    optimizer: str = "nshb",
+) -> Array:
+    """Bound min E||grad f||^2 for b_0 delta^m over stages of at most K_max E_max steps (Thm 3.2).
+
+    ``2 Delta/(eta T) + 2 L eta sigma^2 K_max E_max/(b_0 T) x growth_factor``; SHB: Theorem A.2.
+
+    Args:
+        lr: constant eta (alpha for SHB).
+        momentum: beta.
+        batch_size: b_0, the first stage's batch size.
+        growth: delta > 1.
+        stage_steps: K_max E_max, the steps of the longest stage.
+        smoothness: L.
+        variance: sigma^2.
+        initial_gap: Delta.
+        steps: T.
+        version: "printed" or "repaired" conditions; the value is the same.
+        optimizer: "nshb" or "shb".
+
+    Returns:
+        float64 (steps,): entry T-1 is the bound for T steps.
+
+    Raises:
+        ValueError: if the chosen version's condition fails.
+
+    >>> theorem_32_bound(0.002, 0.9, 8, growth=2, stage_steps=100, smoothness=1, variance=1,
+    ...                  initial_gap=1, steps=1000, version="repaired")[-1].round(5)
+    np.float64(1.00053)
+    """
+    verdict = theorem_32_condition(
+        lr, momentum, growth=growth, smoothness=smoothness, version=version, optimizer=optimizer
+    )
+    verdict.require()
+    s = setting(
+        lr,
+        momentum,
+        batch_size,
+        smoothness=smoothness,
+        variance=variance,
+        initial_gap=initial_gap,
+        steps=steps,
+        optimizer=optimizer,
+    )
+    length = number("stage_steps", stage_steps, above=0)
+    noise = s.smoothness * s.lr[0] * s.noise[0] * length * growth_factor(momentum, growth)
+    return (2 * s.initial_gap / s.lr[0] + 2 * noise) / np.arange(1, steps + 1)

@@ -1,0 +1,183 @@
+"""What the bounds say about each regime: sums of 1/b_t, rates (i)-(iii), caps on growth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..checks import choice, integer, number
+from ._inputs import Array, momentum_value
+
+
+def staged(first: float, growth: float, stages: int, stage_steps: int) -> Array:
+    """Return ``first * growth^m`` for m = 0..stages-1, each held for ``stage_steps`` steps.
+
+    >>> staged(8, 2, 3, 2)
+    array([ 8.,  8., 16., 16., 32., 32.])
+    """
+    number("first", first, above=0)
+    number("growth", growth, above=0)
+    levels = first * growth ** np.arange(integer("stages", stages, at_least=1), dtype=np.float64)
+    return np.repeat(levels, integer("stage_steps", stage_steps, at_least=1))
+
+
+def inverse_sum_stages(batch_size: float, growth: float, stage_steps: float) -> float:
+    """Bound sum 1/b_t over all stages of at most K steps at b_0 delta^m: K delta/((delta-1) b_0).
+
+    >>> inverse_sum_stages(8, 2, 100)
+    25.0
+    """
+    b, delta = number("batch_size", batch_size, above=0), number("growth", growth, above=1)
+    return number("stage_steps", stage_steps, above=0) * delta / ((delta - 1) * b)
+
+
+def inverse_sum_epochs(batch_size: float, growth: float, epochs: float, n_train: float) -> float:
+    """Bound sum 1/b_t when every stage lasts E epochs of ceil(n/b_m) steps.
+
+    ``E [ (n/b_0^2) delta^2/(delta^2-1) + delta/((delta-1) b_0) ]``.
+
+    >>> round(inverse_sum_epochs(10, 2, 3, 1500), 9)
+    60.6
+    """
+    b, delta = number("batch_size", batch_size, above=0), number("growth", growth, above=1)
+    short = number("n_train", n_train, above=0) / b**2 * delta**2 / (delta**2 - 1)
+    return number("epochs", epochs, above=0) * (short + delta / ((delta - 1) * b))
+
+
+def steps_epochs(
+    batch_size: float, growth: float, epochs: float, n_train: float, stages: int
+) -> float:
+    """Bound the number of steps of that schedule: ``(n E/b_0) delta/(delta-1) + E stages``.
+
+    >>> steps_epochs(10, 2, 3, 1500, 4)
+    912.0
+    """
+    b, delta = number("batch_size", batch_size, above=0), number("growth", growth, above=1)
+    count = number("n_train", n_train, above=0) / b * delta / (delta - 1)
+    return number("epochs", epochs, above=0) * (count + integer("stages", stages, at_least=1))
+
+
+def inverse_sum_polynomial(
+    batch_size: float, slope: float, power: float = 1.0, *, steps: int | None = None
+) -> float:
+    """Bound sum 1/b_t for ``b_t = (b_0^(1/p) + a t)^p``.
+
+    p = 1: ``1/b_0 + ln(1 + a T/b_0)/a`` (needs steps); p > 1:
+    ``1/b_0 + b_0^(-(p-1)/p) / (a (p-1))`` for every T.
+
+    >>> round(inverse_sum_polynomial(8, 0.5, steps=1000), 3), inverse_sum_polynomial(4, 1, 2)
+    (8.427, 0.75)
+    """
+    b, a = number("batch_size", batch_size, above=0), number("slope", slope, above=0)
+    p = number("power", power, at_least=1)
+    if p == 1:
+        return 1 / b + math.log1p(a * integer("steps", steps, at_least=1) / b) / a
+    return 1 / b + b ** (-(p - 1) / p) / (a * (p - 1))
+
+
+def hierarchy_bound(
+    case: str,
+    stages: int,
+    *,
+    lr: float,
+    momentum: float,
+    batch_size: float,
+    variance: float,
+    initial_gap: float,
+    stage_steps: int,
+    lr_growth: float = 1.0,
+    batch_growth: float = 1.0,
+    mean_lr_factor: float = 1.0,
+) -> float:
+    """Bound the lr-weighted average of E||grad f||^2 in closed form after ``stages`` stages (T3).
+
+    With S = sum eta_t: (i) constant batch ``2 Delta/((1-beta) S) + sigma^2/b``; (ii) growing batch,
+    lr at most eta_0, ``[2 Delta/(1-beta) + sigma^2 eta_0 K delta/(b_0 (delta-1))] / S``; (iii) both
+    grow, gamma < delta, ``[2 Delta/(1-beta) + sigma^2 eta_0 K/(b_0 (1-gamma/delta))] / S`` with
+    ``S = eta_0 K (gamma^stages - 1)/(gamma-1)``. The regimes are Kondo & Iiduka's, the constants
+    those of `lyapunov_bound`, whose condition on the lr must hold.
+
+    Args:
+        case: "i", "ii" or "iii".
+        stages: number of stages (M + 1), of K = ``stage_steps`` steps.
+        lr: eta_0.
+        momentum: beta.
+        batch_size: b_0.
+        variance: sigma^2.
+        initial_gap: Delta.
+        stage_steps: K.
+        lr_growth: gamma, for (iii).
+        batch_growth: delta, for (ii) and (iii).
+        mean_lr_factor: mean of eta_t/eta_0 in (i) and (ii): 1 constant, 1/2 cosine or linear.
+
+    >>> constants = dict(lr=0.1, momentum=0.9, batch_size=8, variance=1, initial_gap=1,
+    ...                  stage_steps=100)
+    >>> [round(hierarchy_bound("i", m, **constants), 4) for m in (1, 10, 1000)]
+    [2.125, 0.325, 0.127]
+    >>> [round(hierarchy_bound("ii", m, batch_growth=2, **constants), 4) for m in (1, 10, 1000)]
+    [2.25, 0.225, 0.0023]
+    """
+    choice("case", case, ("i", "ii", "iii"))
+    rate, b = number("lr", lr, above=0), number("batch_size", batch_size, above=0)
+    k, m = integer("stage_steps", stage_steps, at_least=1), integer("stages", stages, at_least=1)
+    bias = 2 * number("initial_gap", initial_gap, at_least=0) / (1 - momentum_value(momentum))
+    s2 = number("variance", variance, at_least=0)
+    if case == "iii":
+        gamma = number("lr_growth", lr_growth, above=1)
+        delta = number("batch_growth", batch_growth, above=gamma, fix="(iii) needs gamma < delta")
+        total = rate * k * (gamma**m - 1) / (gamma - 1)
+        return (bias + s2 * rate * k / (b * (1 - gamma / delta))) / total
+    total = rate * k * m * number("mean_lr_factor", mean_lr_factor, above=0, at_most=1)
+    if case == "i":
+        return bias / total + s2 / b
+    return (bias + s2 * rate * inverse_sum_stages(b, batch_growth, k)) / total
+
+
+def decay_noise_factor(shape: str, power: float = 1.0) -> float:
+    """Return ``sum eta_t^2 / (eta_0 sum eta_t)`` of a schedule that decays to 0, for long horizons.
+
+    Cosine 3/4; ``(1 - t/T)^p``: (p+1)/(2p+1). It multiplies the floor at constant batch.
+
+    >>> decay_noise_factor("cosine"), round(decay_noise_factor("polynomial", 1), 4)
+    (0.75, 0.6667)
+    """
+    choice("shape", shape, ("cosine", "polynomial"))
+    p = number("power", power, at_least=0)
+    return 0.75 if shape == "cosine" else (p + 1) / (2 * p + 1)
+
+
+def growth_stage_limit(lr: float, growth: float, momentum: float, *, smoothness: float) -> int:
+    """Return how many times T3 lets the lr be multiplied by ``growth`` from ``lr`` (NSHB).
+
+    The jump to stage m >= 1 needs ``L (1-beta) eta_0 gamma^(m-1) <= 1 - beta^2 gamma``, the last
+    stage ``L (1-beta) eta_0 gamma^M <= 1 - beta^2``: the exponential regime ends after M jumps.
+
+    >>> growth_stage_limit(0.01, 1.2, 0.9, smoothness=1.0)
+    19
+    >>> growth_stage_limit(0.01, 1.3, 0.9, smoothness=1.0)
+    0
+    """
+    b = momentum_value(momentum)
+    gamma, rate = number("growth", growth, above=1), number("lr", lr, above=0)
+    scale = number("smoothness", smoothness, above=0) * (1 - b) * rate
+    if scale > 1 - b * b:
+        raise ValueError(f"lr must be at most (1+momentum)/L, got {lr!r}: start lower")
+    room = 1 - b * b * gamma
+    if room < scale:
+        return 0
+    jumps = 1 + math.log(room / scale) / math.log(gamma)
+    last = math.log((1 - b * b) / scale) / math.log(gamma)
+    return math.floor(min(jumps, last) + 1e-9)
+
+
+def growth_penalty(growth: float, stages: int) -> float:
+    """Return the bias of a growing lr divided by that of its final value used from the start.
+
+    ``(M+1) gamma^M (gamma-1)/(gamma^(M+1)-1)``, about ``(M+1)(gamma-1)/gamma``, M + 1 = stages.
+
+    >>> round(growth_penalty(2.0, 10), 3)
+    5.005
+    """
+    gamma, m = number("growth", growth, above=1), integer("stages", stages, at_least=1)
+    return m * (gamma - 1) / (gamma * (1 - gamma**-m))
