@@ -1,0 +1,160 @@
+"""Runs on disk: one folder each, ``history.parquet`` and ``run.json``; complete or absent.
+
+Every write goes to a temporary file in the same folder, is flushed to the disk and then renamed, so
+a reader sees the old file or the new one, never half of one, also while the run goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sgdm_lib.experiment import Experiment
+
+__all__ = ["COLUMNS", "RecordError", "Run", "atomic_write", "load", "save", "versions"]
+
+COLUMNS = {
+    "epoch": "int64",
+    "step": "int64",
+    "sfo": "int64",
+    "batch_size": "int64",
+    "lr": "float64",
+    "momentum": "float64",
+    "train_loss": "float64",
+    "train_accuracy": "float64",
+    "test_loss": "float64",
+    "test_accuracy": "float64",
+    "full_gradient_norm": "float64",
+    "full_gradient_norm_authors": "float64",
+    "seconds": "float64",
+    "status": "str",
+}
+"""Columns of a history, one row an epoch (from 1). ``step`` and ``sfo`` are cumulative; ``lr`` and
+``momentum`` are those of the epoch's last step; ``train_loss`` is the mean over steps of the batch
+losses, as the papers print it; accuracies are fractions; ``seconds`` is the epoch's wall time, all
+measuring included; ``status`` is "ok" or "diverged". NaN where something was not measured."""
+
+VERSIONED = ("sgdm-lib", "torch", "numpy", "pandas", "scikit-learn")
+STATUSES = ("running", "finished", "diverged", "interrupted")
+
+
+class RecordError(ValueError):
+    """A record that cannot be read: missing, damaged or of another format."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run: what was asked for, what happened, and where it came from."""
+
+    experiment: Experiment
+    history: pd.DataFrame = field(repr=False)
+    """One row an epoch; see :data:`COLUMNS`."""
+    provenance: dict[str, Any] = field(repr=False)
+    """experiment, hash, seed, status, versions, device, data checksum, code version, started,
+    seconds."""
+
+    @property
+    def status(self) -> str:
+        """One of "running", "finished", "diverged" and "interrupted"."""
+        return str(self.provenance["status"])
+
+
+def history(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of measurements as a history with the right columns and types."""
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def save(run: Run, folder: str | os.PathLike[str]) -> Path:
+    """Write a run into its folder (made if needed); returns the folder.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(folder / "history.parquet", run.history.to_parquet)
+    text = json.dumps(run.provenance, indent=2, sort_keys=True) + "\n"
+    atomic_write(folder / "run.json", lambda path: Path(path).write_text(text, "utf8"))
+    return folder
+
+
+def load(folder: str | os.PathLike[str]) -> Run:
+    """Read a run back.
+
+    Raises:
+        RecordError: if there is no record, or it is damaged; the message names the file.
+    """
+    folder = Path(folder)
+    try:
+        provenance = json.loads((folder / "run.json").read_text("utf8"))
+        experiment = Experiment.from_dict(provenance["experiment"])
+        if provenance["status"] not in STATUSES:
+            raise ValueError(f"unknown status {provenance['status']!r}")
+    except FileNotFoundError:
+        raise RecordError(
+            f"no record in {folder}: run.json is missing; make it with 'sgdm run'"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{folder / 'run.json'} is no readable record: {error}") from error
+    path = folder / "history.parquet"
+    try:
+        rows = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises types of its own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise RecordError(f"{path} is no readable history: {reason}") from error
+    if list(rows.columns) != list(COLUMNS):
+        raise RecordError(f"{path} has the columns {list(rows.columns)}, not those of a history")
+    return Run(experiment, rows.astype(COLUMNS), provenance)
+
+
+def atomic_write(path: Path, write: Callable[[Path], Any]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in its place at once."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a run's numbers."""
+    found = {"python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in VERSIONED}
+
+
+@cache
+def code_version() -> str:
+    """The library's version, git commit (if a checkout) and a hash of its source files."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    commit = ""
+    if (package.parent / ".git").exists():
+        command = ["git", "-C", str(package), "describe", "--always", "--dirty", "--abbrev=10"]
+        with suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+            commit = done.stdout.strip()
+    named = f"{metadata.version('sgdm-lib')}+{commit or 'installed'}"
+    return f"{named} (source {digest.hexdigest()[:12]})"

@@ -1,0 +1,76 @@
+"""A data set on the device, cut into an epoch's batches as the plan says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from sgdm_lib import data
+from sgdm_lib.augment import Draws, apply, draw, normalise
+from sgdm_lib.experiment import Experiment
+from sgdm_lib.plan import TrainingPlan
+
+AUGMENT_BLOCK = 2_048  # images augmented at once: many tiny batches share the fixed cost
+
+
+def load_data(experiment: Experiment, root: str | os.PathLike[str] | None = None) -> data.Dataset:
+    """The experiment's data set, its subset and its random labels applied.
+
+    The subset and the labels do not depend on the experiment's seed, so that seeds share them.
+
+    Raises:
+        sgdm_lib.data.DataError: if the data set is not there.
+    """
+    dataset = data.load(experiment.dataset, root)
+    if experiment.n_train is not None:
+        dataset = data.subset(dataset, experiment.n_train)
+    if experiment.label_noise > 0:
+        dataset = data.with_random_labels(dataset, experiment.label_noise)
+    return dataset
+
+
+class Source:
+    """A data set on the device, cut into batches as the plan says."""
+
+    def __init__(self, dataset: data.Dataset, experiment: Experiment, device: torch.device) -> None:
+        self.dataset, self.experiment, self.device = dataset, experiment, device
+        self.y_train, self.y_test = dataset.y_train.to(device), dataset.y_test.to(device)
+        self.pixels = dataset.x_train.to(device)
+        self.x_train = self._ready(self.pixels)
+        self.x_test = self._ready(dataset.x_test.to(device))
+
+    def batches(self, plan: TrainingPlan, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The rest of the epoch in which ``step`` lies, from that step on."""
+        at = plan.position(step)
+        order = data.epoch_permutation(plan.n_train, self.experiment.seed, at.epoch)
+        yield from self.in_order(order, at.batch_size, at.first, at.epoch, "augment")
+
+    def in_order(
+        self, order: Tensor, batch_size: int, first: int, epoch: int, stream: str
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of the training images in that order, augmented if the experiment says so."""
+        n, order = len(order), order.to(self.device)
+        draws = self._draws(n, epoch, stream)
+        block = max(batch_size, AUGMENT_BLOCK // batch_size * batch_size)
+        for a in range(first, n, block):
+            b = min(a + block, n)
+            which = order[a:b]
+            y = self.y_train[which]
+            if draws is None:
+                x = self.x_train[which]
+            else:
+                x = self._ready(apply(self.pixels[which], draws[a:b]))
+            yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
+
+    def _draws(self, n: int, epoch: int, stream: str) -> Draws | None:
+        if not self.experiment.augment:
+            return None
+        height, width = self.dataset.shape[1:]
+        generator = data.generator(self.experiment.seed, epoch, stream)
+        return draw(n, generator, padding=height // 8, size=(height, width)).to(self.device)
+
+    def _ready(self, pixels: Tensor) -> Tensor:
+        return normalise(pixels, self.dataset.mean, self.dataset.std)
