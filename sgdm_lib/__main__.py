@@ -1,0 +1,7 @@
+"""``python -m sgdm_lib`` is the ``sgdm`` command."""
+
+import sys
+
+from sgdm_lib.cli import main
+
+sys.exit(main())

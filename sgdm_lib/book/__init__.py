@@ -1,0 +1,74 @@
+"""The book: execute its notebooks with papermill, render them with jupyter-book 1.x.
+
+The notebooks in git stay free of outputs. Everything made here goes to ``_build`` of the checkout
+(or of ``out``):
+
+    executed/   the chapters as papermill ran them; jupyter-book renders these
+    failed/     what a chapter that raised had produced until then
+    html/       the book
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from sgdm_lib.book.execute import execute_all
+from sgdm_lib.book.notebooks import chapters, find_root, select
+from sgdm_lib.book.render import render
+
+__all__ = ["BookError", "build", "find_root"]
+
+
+class BookError(RuntimeError):
+    """A chapter failed, or the rendered book has warnings; the message says which."""
+
+
+def build(
+    parameters: dict[str, Any],
+    *,
+    root: Path | None = None,
+    out: Path | None = None,
+    chapter: str = "",
+    jobs: int = 2,
+    timeout: int = 1_800,
+    force: bool = False,
+) -> Path:
+    """Execute what has changed, then render the book.
+
+    A chapter runs again when its cells, the parameters, the library's code (not its comments), a
+    version that matters, or the records changed.
+
+    Args:
+        parameters: papermill parameters for every chapter, for instance ``{"scale": "quick"}``.
+        root: the checkout; by default found from the working folder.
+        out: folder that gets ``_build``; by default the checkout.
+        chapter: execute only chapters whose name begins with or contains this ("02", "noise").
+        jobs: chapters executed at once.
+        timeout: seconds one cell may take.
+        force: execute what has not changed, too.
+
+    Returns:
+        The path of the book's first page.
+
+    Raises:
+        ValueError: if there is no checkout, no such chapter, or a chapter lacks a parameter.
+        BookError: if a chapter fails (the others are still executed; nothing is rendered), or the
+            rendering has warnings.
+    """
+    begin = time.perf_counter()
+    root = find_root(root)
+    build_folder = (out or root).resolve() / "_build"
+    chosen = select(chapters(root), chapter)
+    errors = execute_all(root, build_folder, chosen, parameters, jobs, timeout, force)
+    if errors:
+        failed = f"{len(errors)} of {len(chosen)} chapters failed; the book was not rendered."
+        raise BookError("\n\n".join(["", *errors, failed]))
+    problems = render(root, build_folder)
+    if problems:
+        shown = "\n".join(problems)
+        raise BookError(f"{shown}\n\nThe rendered book has warnings, which count as errors.")
+    page = build_folder / "html" / "index.html"
+    print(f"The book is ready after {time.perf_counter() - begin:.0f} s: {page}", flush=True)
+    return page

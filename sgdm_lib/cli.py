@@ -1,0 +1,232 @@
+"""The ``sgdm`` command: list, plan and run experiments, fetch data, build the book.
+
+Exit status: 0 done; 1 a run or chapter failed (and which); 2 bad arguments; 130 and 143 after
+Ctrl-C and SIGTERM. Errors are one line; ``--traceback`` shows where they came from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sgdm_lib import __version__
+from sgdm_lib.checks import choice, integer
+
+
+class Failure(Exception):
+    """Something was run and failed: exit status 1."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    args = parser().parse_args(arguments)
+    try:
+        args.run(args)
+    except KeyboardInterrupt:
+        print("sgdm: stopped; what was done is kept", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if args.traceback:
+            raise
+        print(f"sgdm: {_one_line(error)}", file=sys.stderr)
+        return 2 if isinstance(error, ValueError) else 1
+    return 0
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        extra = "test" if error.name in ("pytest", "hypothesis", "playwright") else "book"
+        return f"the package {error.name} is missing: pip install 'sgdm-lib[{extra}]'"
+    if isinstance(error, Failure) or type(error).__name__ == "BookError":
+        return str(error)
+    text = " ".join(str(error).split()) or type(error).__name__
+    return (
+        text if isinstance(error, (ValueError, RuntimeError)) else f"{type(error).__name__}: {text}"
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's arguments; the book's page on the command line is made from it."""
+    top = argparse.ArgumentParser(
+        prog="sgdm", description="Momentum SGD with growing batch sizes: experiments and book."
+    )
+    top.add_argument("--version", action="version", version=f"sgdm {__version__}")
+    top.add_argument("--traceback", action="store_true", help="show where an error came from")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    each = commands.add_parser("list", help="list the experiments of both papers, and quick ones")
+    each.add_argument("pattern", nargs="?", default="*", help="only names that match, like 'kamo*'")
+    each.set_defaults(run=_list)
+
+    each = commands.add_parser("plan", help="show an experiment's stages, steps, SFO and time")
+    each.add_argument("name", help="a name that 'sgdm list' shows, or a JSON file of the authors")
+    each.add_argument("--table", action="store_true", help="one line an epoch")
+    each.set_defaults(run=_plan)
+
+    each = commands.add_parser("run", help="run experiments, or go on with them")
+    each.add_argument("names", nargs="+", metavar="NAME", help="names or patterns ('sgdm list')")
+    each.add_argument("--seeds", default="0", help="such as 0, 0-2 or 0,3,5 (default: 0)")
+    each.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    each.add_argument("--out", type=Path, default=Path("runs"), help="folder (default: runs)")
+    each.add_argument("--fresh", action="store_true", help="start anew instead of going on")
+    each.set_defaults(run=_run)
+
+    each = commands.add_parser("data", help="prepare and check a data set")
+    each.add_argument("name", help="digits, fashion_mnist, cifar10, cifar100, tiny_imagenet")
+    each.add_argument("--root", help="folder of the data sets (default: $SGDM_DATA or the cache)")
+    each.set_defaults(run=_data)
+
+    each = commands.add_parser("book", help="execute the chapters and render the book")
+    each.add_argument("--scale", default="quick", help="quick or paper (default: quick)")
+    each.add_argument("--chapter", default="", help="only chapters so named, like 02 or noise")
+    each.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+        help="another parameter of the chapters, such as -p seeds 5",
+    )  # fmt: skip
+    each.add_argument("-j", "--jobs", type=int, default=2, help="chapters at once (default: 2)")
+    each.add_argument("--out", type=Path, help="folder that gets _build (default: the checkout)")
+    each.add_argument("--timeout", type=int, default=1800, help="seconds a cell may take")
+    each.add_argument("--force", action="store_true", help="execute what has not changed, too")
+    each.set_defaults(run=_book)
+
+    each = commands.add_parser("doctor", help="look at the machine: versions, devices, disk, data")
+    each.set_defaults(run=_doctor)
+    return top
+
+
+def _list(args: argparse.Namespace) -> None:
+    from sgdm_lib import papers
+
+    names = papers.find(args.pattern)
+    catalogue = papers.catalogue()
+    width = max(map(len, names))
+    print(f"{'name':<{width}}  epochs      steps          SFO  source")
+    for name in names:
+        experiment = catalogue[name]
+        plan = experiment.plan(papers.n_train(experiment))
+        counts = f"{plan.epochs:>6}  {plan.total_steps:>9,}  {plan.total_sfo:>11,}"
+        print(f"{name:<{width}}  {counts}  {papers.source(name)}")
+
+
+def _plan(args: argparse.Namespace) -> None:
+    from sgdm_lib import papers
+
+    if args.name.endswith(".json"):
+        name, experiment = args.name, papers.read_authors_config(args.name)
+    else:
+        name = papers.find(args.name)[0]
+        experiment = papers.catalogue()[name]
+    plan = experiment.plan(papers.n_train(experiment))
+    print(f"{name}: {experiment.optimizer} on {experiment.dataset} with {experiment.model}")
+    print(plan.preview())
+    print(papers.time_estimate(experiment))
+    if args.table:
+        print(plan.table().to_string(index=False))
+
+
+def _run(args: argparse.Namespace) -> None:
+    from sgdm_lib import papers
+    from sgdm_lib.training import choose_device, fit
+
+    choose_device(args.device)
+    seeds = _seeds(args.seeds)
+    names = [name for pattern in args.names for name in papers.find(pattern)]
+    catalogue = papers.catalogue()
+    jobs = [(name, seed) for name in dict.fromkeys(names) for seed in seeds]
+    failed = []
+    for i, (name, seed) in enumerate(jobs, 1):
+        experiment = catalogue[name].replace(seed=seed)
+        print(f"[{i}/{len(jobs)}] {name}, seed {seed}. {papers.time_estimate(experiment)}")
+        try:
+            folder = args.out / name / f"seed{seed}"
+            run = fit(experiment, out=folder, device=args.device, resume=not args.fresh)
+            last = run.history.iloc[-1]
+            print(
+                f"    {run.status}: test accuracy {last.test_accuracy:.1%}, full gradient norm "
+                f"{last.full_gradient_norm:.3g}, {run.provenance['seconds']:.0f} s, in {folder}"
+            )
+        except (ValueError, RuntimeError, OSError) as error:
+            failed.append(f"{name}, seed {seed}: {_one_line(error)}")
+    if failed:
+        raise Failure("; ".join(failed))
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        parts = [part.split("-") for part in text.split(",")]
+        spans = [range(int(part[0]), int(part[-1]) + 1) for part in parts if len(part) <= 2]
+    except ValueError:
+        spans = []
+    seeds = [seed for span in spans for seed in span]
+    if not seeds:
+        raise ValueError(f"seeds must be like 0, 0-2 or 0,3,5, got {text!r}")
+    return seeds
+
+
+def _data(args: argparse.Namespace) -> None:
+    from sgdm_lib import data
+
+    dataset = data.load(args.name, args.root, download=True)
+    print(
+        f"{dataset.name}: {dataset.n_train:,} training and {dataset.n_test:,} test images of shape "
+        f"{dataset.shape}, {len(dataset.classes)} classes, checksum {dataset.checksum[:16]}"
+    )
+
+
+def _book(args: argparse.Namespace) -> None:
+    from sgdm_lib.book import build
+    from sgdm_lib.book.page import SCALES
+
+    choice("scale", args.scale, SCALES)
+    integer("jobs", args.jobs, at_least=1)
+    integer("timeout", args.timeout, at_least=1)
+    parameters = {"scale": args.scale} | {name: _literal(v) for name, v in args.parameter}
+    build(
+        parameters,
+        out=args.out,
+        chapter=args.chapter,
+        jobs=args.jobs,
+        timeout=args.timeout,
+        force=args.force,
+    )
+
+
+def _literal(text: str) -> Any:
+    """A number, None or a list as Python reads it; anything else is text, as papermill does."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _doctor(args: argparse.Namespace) -> None:
+    import os
+    import shutil
+    from importlib.util import find_spec
+
+    import torch
+
+    from sgdm_lib import data
+    from sgdm_lib.records import code_version, versions
+
+    print(f"code      {code_version()}")
+    print(f"versions  {', '.join(f'{k} {v}' for k, v in versions().items())}")
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    print(f"devices   {os.cpu_count()} CPU cores, {', '.join(gpus) or 'no GPU'}")
+    print(f"disk      {shutil.disk_usage(Path.cwd()).free / 1e9:.0f} GB free here")
+    root = data.data_root(None)
+    for name in data.NAMES:
+        there = name == "digits" or (root / f"{name}.npz").is_file()
+        print(f"data      {name}: {'there' if there else f'not there; sgdm data {name}'}")
+    for extra, package in {"book": "jupyter_book", "test": "pytest"}.items():
+        there = find_spec(package) is not None
+        advice = f"not installed; pip install 'sgdm-lib[{extra}]'"
+        print(f"extra     {extra}: {'installed' if there else advice}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

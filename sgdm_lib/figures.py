@@ -1,0 +1,184 @@
+"""Figures in one style: colour-blind-safe, sharp on screens, legible on a dark page.
+
+Every function takes values (runs, plans, arrays), returns a matplotlib ``Figure`` and trains
+nothing. A line is the mean over seeds, the band its minimum and maximum, as in the papers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sgdm_lib.checks import choice
+from sgdm_lib.plan import TrainingPlan
+from sgdm_lib.records import Run
+from sgdm_lib.schedules import Schedule
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["LABELS", "colours", "curves", "momentum_positions", "plan_panels", "use_style"]
+
+LABELS = {
+    "epoch": "epochs",
+    "step": "optimizer steps",
+    "sfo": "SFO (per-sample gradients)",
+    "batch_size": "batch size (samples)",
+    "lr": "learning rate",
+    "train_loss": "training loss (nats)",
+    "train_accuracy": "training accuracy",
+    "test_loss": "test loss (nats)",
+    "test_accuracy": "test accuracy",
+    "full_gradient_norm": r"full gradient norm $\|\nabla f(\theta)\|$",
+    "full_gradient_norm_authors": "gradient norm, authors' estimator",
+    "seconds": "seconds",
+}
+LOGARITHMIC = {"full_gradient_norm", "full_gradient_norm_authors", "train_loss", "test_loss"}
+DASHES = ("-", "--", "-.", ":")
+
+
+def use_style() -> None:
+    """Set seaborn's and matplotlib's defaults to the house style; sharp pictures in notebooks."""
+    import seaborn
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    rc = {
+        "axes.edgecolor": "#5a6270",
+        "axes.grid.which": "major",
+        "axes.titlelocation": "left",
+        "axes.titlesize": "medium",
+        "figure.constrained_layout.use": True,
+        "figure.dpi": 100,
+        "figure.facecolor": "white",
+        "font.size": 10.5,
+        "grid.color": "#e3e6eb",
+        "legend.frameon": False,
+        "lines.linewidth": 1.8,
+    }
+    seaborn.set_theme(style="whitegrid", palette=colours(8), rc=rc)
+    set_matplotlib_formats("retina")
+
+
+def colours(count: int) -> list[str]:
+    """The first colours of the house palette (Okabe & Ito 2008, dark enough for lines on white)."""
+    palette = [
+        "#0072b2",
+        "#d55e00",
+        "#009e73",
+        "#aa4499",
+        "#e69f00",
+        "#56b4e9",
+        "#555555",
+        "#882255",
+    ]
+    return [palette[i % len(palette)] for i in range(count)]
+
+
+def curves(
+    runs: Mapping[str, Sequence[Run]],
+    quantity: str = "full_gradient_norm",
+    over: Sequence[str] = ("epoch", "step", "sfo"),
+    *,
+    log_x: bool = False,
+) -> Figure:
+    """One quantity of several groups of runs, side by side against several measures of effort.
+
+    Args:
+        runs: for each label the runs of one experiment, one a seed.
+        quantity: a column of the history.
+        over: columns to draw it against, one panel each.
+        log_x: logarithmic horizontal axes.
+
+    Returns:
+        The figure; line = mean over seeds, band = minimum to maximum.
+
+    Raises:
+        ValueError: if a column is unknown.
+    """
+    import matplotlib.pyplot as plt
+
+    choice("quantity", quantity, LABELS)
+    width = {1: 6.4, 2: 8.4}.get(len(over), 10.5)
+    figure, axes = plt.subplots(
+        1, len(over), figsize=(width, 3.6), sharey=True, squeeze=False, layout="constrained"
+    )
+    for panel, column in zip(axes[0], over, strict=True):
+        choice("over", column, LABELS)
+        for i, (label, group) in enumerate(runs.items()):
+            _band(panel, group, column, quantity, label, i)
+        panel.set_xlabel(LABELS[column])
+        if log_x:
+            panel.set_xscale("log")
+        if quantity in LOGARITHMIC:
+            panel.set_yscale("log")
+    axes[0][0].set_ylabel(LABELS[quantity])
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4))
+    return figure
+
+
+def _band(panel: Axes, runs: Sequence[Run], column: str, quantity: str, label: str, i: int) -> None:
+    values = np.stack([run.history[quantity].to_numpy() for run in runs])
+    x, seen = runs[0].history[column].to_numpy(), ~np.isnan(values).all(axis=0)
+    x, values, colour = x[seen], values[:, seen], colours(i + 1)[i]
+    panel.plot(x, values.mean(axis=0), color=colour, ls=DASHES[i % len(DASHES)], label=label)
+    if len(runs) > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        panel.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
+
+
+def plan_panels(plans: Mapping[str, TrainingPlan]) -> Figure:
+    """Batch size and learning rate of each plan against the epoch: the papers' schedule panels."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.1), layout="constrained")
+    for i, (label, plan) in enumerate(plans.items()):
+        style: dict[str, Any] = {"color": colours(i + 1)[i], "ls": DASHES[i % len(DASHES)]}
+        edges = np.arange(plan.epochs + 1)
+        sizes = np.append(plan.batch_sizes, plan.batch_sizes[-1])
+        axes[0].step(edges, sizes, where="post", label=label, **style)
+        axes[1].plot(*_lr_curve(plan), label=label, **style)
+    axes[0].set_yscale("log", base=2)
+    axes[0].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    for panel, name in zip(axes, ("batch_size", "lr"), strict=True):
+        panel.set_xlabel(LABELS["epoch"])
+        panel.set_ylabel(LABELS[name])
+    axes[1].set_ylim(bottom=0)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4))
+    return figure
+
+
+def _lr_curve(plan: TrainingPlan, points: int = 40) -> tuple[np.ndarray, np.ndarray]:
+    """Learning rate against the epoch, with a few points inside each epoch if it moves per step."""
+    assert isinstance(plan.lr, Schedule)
+    if plan.lr.unit == "epoch":
+        edges = np.arange(plan.epochs + 1)
+        values = plan.lr(np.minimum(edges, plan.epochs - 1))
+        return np.repeat(edges, 2)[1:-1].astype(float), np.repeat(values[:-1], 2)
+    inside = np.linspace(0, 1, max(2, points // plan.epochs), endpoint=False)
+    steps = (plan.cumulative_steps - plan.steps)[:, None] + np.floor(inside * plan.steps[:, None])
+    epochs = np.arange(plan.epochs)[:, None] + inside
+    return epochs.ravel(), plan.lr(steps.ravel())
+
+
+def momentum_positions(paths: Mapping[str, Sequence[float]]) -> Figure:
+    """Positions of several optimizers, step by step, under a constant gradient of 1.
+
+    Args:
+        paths: for each optimizer the distance moved after 0, 1, 2... steps.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, panel = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
+    for i, (label, path) in enumerate(paths.items()):
+        colour, dash = colours(i + 1)[i], DASHES[i % len(DASHES)]
+        panel.plot(range(len(path)), path, color=colour, ls=dash, marker="o", ms=4, label=label)
+    panel.set_xlabel("steps")
+    panel.set_ylabel("distance moved (lr x gradient)")
+    panel.set_xticks(range(max(map(len, paths.values()))))
+    panel.legend()
+    return figure
