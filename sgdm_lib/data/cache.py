@@ -6,8 +6,6 @@ import contextlib
 import hashlib
 import os
 import uuid
-import zipfile
-import zlib
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -129,11 +127,11 @@ def read(source: Source, file: Path) -> Arrays:
         DataError: naming the file and what is wrong with it.
     """
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with open(file, "rb") as handle, np.load(handle, allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
     except FileNotFoundError:
         raise DataError(f"{file} is missing: {how_to_provide(source, file.parent)}") from None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # damaged bytes make numpy's and zipfile's readers raise anything
         raise _refused(file, f"it cannot be read ({type(error).__name__}: {error})") from error
     orders, _ = verify(source, arrays, str(file))
     for part, order in orders.items():
@@ -167,6 +165,9 @@ def verify(source: Source, arrays: Arrays, what: str) -> tuple[dict[str, NDArray
         raise _refused(what, f"it lacks {', '.join(missing)}")
     for part, n in (("train", source.n_train), ("test", source.n_test)):
         _verify_part(source, part, n, arrays[f"x_{part}"], arrays[f"y_{part}"], what)
+    names = arrays.get("class_names")
+    if names is not None and names.shape != (source.n_classes,):
+        raise _refused(what, f"it names {names.size} classes, not {source.n_classes}")
     mean = arrays["x_train"].reshape(-1, source.shape[0]).mean(axis=0) / 255
     if not np.allclose(mean, source.mean, rtol=0, atol=_MEAN_TOLERANCE):
         raise _refused(
