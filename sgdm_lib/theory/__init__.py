@@ -30,6 +30,7 @@ from .constant_lr import (
     curvature_factor,
     noise_factor,
     sgd_bound,
+    sgd_condition,
 )
 from .cost import (
     Coefficients,
@@ -171,6 +172,7 @@ __all__ = [
     "sfo_exponent_stage_lengths",
     "sfo_to_target",
     "sgd_bound",
+    "sgd_condition",
     "simulate",
     "spectral_radius",
     "stability_limit",

@@ -24,6 +24,7 @@ from ._inputs import (
 )
 from .conditions import Admissibility, Condition, constant, judge
 
+SGD = "SGD bound"
 T1 = "T1 (constant lr)"
 
 
@@ -174,9 +175,21 @@ def _kappas(s: Setting) -> Array:
     drag = s.smoothness * float(s.lr[0]) * s.nu * s.momentum / (1 - s.momentum)
     if drag == 0.0:
         return np.ones(1)
-    largest = (1 - 0.5 * s.smoothness * float(s.lr[0])) / drag  # of r = sqrt(1 + kappa)
+    # of r = sqrt(1 + kappa); beyond 1e8 the noise factor is 1 to rounding
+    largest = min((1 - 0.5 * s.smoothness * float(s.lr[0])) / drag, 1e8)
     r = 1 + (largest - 1) * np.geomspace(1e-6, 1 - 1e-6, 400)
     return np.asarray(r * r - 1)
+
+
+def sgd_condition(lr: ArrayLike, *, smoothness: float, steps: int | None = None) -> Admissibility:
+    """Say whether `sgd_bound` applies: every lr below 2/L.
+
+    >>> sgd_condition([1.0, 2.5], smoothness=1.0).step
+    1
+    """
+    steps = 1 if steps is None and np.ndim(lr) == 0 else steps
+    s = setting(lr, 0.0, smoothness=smoothness, steps=steps)
+    return judge(SGD, [Condition("lr < 2/L", s.lr, 2 / s.smoothness, strict=True)])
 
 
 def sgd_bound(
@@ -191,7 +204,10 @@ def sgd_bound(
     """Bound the lr-weighted average of E||grad f(theta_t)||^2 for SGD under any lr < 2/L.
 
     ``[2 Delta + L sigma^2 sum eta_t^2/b_t] / [(2 - L max eta) sum eta_t]``, for every horizon.
-    Source: Umeda & Iiduka (2409.08770), Oowada & Iiduka (2501.18164) Lemma 4 in flat space.
+    Source: Oowada & Iiduka (2501.18164), Lemma 4, in flat space.
+
+    Raises:
+        ValueError: if an lr reaches 2/L.
 
     >>> sgd_bound(0.5, 10, smoothness=1, variance=1, initial_gap=1, steps=2).round(4)
     array([2.7   , 1.3667])
@@ -205,7 +221,7 @@ def sgd_bound(
         initial_gap=initial_gap,
         steps=steps,
     )
-    judge("SGD bound", [Condition("lr < 2/L", s.lr, 2 / s.smoothness, strict=True)]).require()
+    sgd_condition(s.lr, smoothness=s.smoothness).require()
     left = 2 - s.smoothness * np.maximum.accumulate(s.lr)
     noise = s.smoothness * np.cumsum(s.lr**2 * s.noise)
     return ratio_or_inf(2 * s.initial_gap + noise, left * np.cumsum(s.lr))

@@ -1,0 +1,213 @@
+"""Regimes and price: closed forms against sums, minimisation and the bounds themselves."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sgdm_lib import theory
+
+FEW = settings(deadline=None, max_examples=40)
+CONSTANTS = {"smoothness": 1.3, "variance": 2.5, "initial_gap": 0.7}
+
+
+@FEW
+@given(st.integers(1, 64), st.floats(1.05, 4), st.integers(1, 50), st.integers(1, 12))
+def test_stage_sum_bounds_every_number_of_stages(b, growth, k, stages):
+    batches = theory.staged(b, growth, stages, k)
+    limit = theory.inverse_sum_stages(b, growth, k)
+    assert (1 / batches).sum() <= limit * (1 + 1e-12)
+    assert limit * (1 - growth**-stages) == pytest.approx((1 / batches).sum())
+
+
+@FEW
+@given(st.integers(1, 64), st.floats(1.05, 4), st.integers(1, 5), st.integers(1, 10))
+def test_epoch_based_growth_has_few_steps_and_a_small_sum(b, growth, epochs, stages):
+    sizes = b * growth ** np.arange(stages)
+    counts = epochs * np.ceil(1000 / sizes)
+    assert (counts / sizes).sum() <= theory.inverse_sum_epochs(b, growth, epochs, 1000)
+    assert counts.sum() <= theory.steps_epochs(b, growth, epochs, 1000, stages)
+
+
+@FEW
+@given(st.integers(1, 64), st.floats(0.01, 5), st.sampled_from([1, 1.5, 2, 3]))
+def test_polynomial_growth_sum(b, slope, power):
+    t = np.arange(3000)
+    batches = (b ** (1 / power) + slope * t) ** power
+    limit = theory.inverse_sum_polynomial(b, slope, power, steps=3000)
+    assert (1 / batches).sum() <= limit
+    tail = 0.0 if power == 1 else batches[-1] ** (1 / power - 1) / (slope * (power - 1))
+    assert limit <= (1 / batches).sum() + 1 / b + tail  # the integral lies below the sum
+
+
+@FEW
+@given(st.sampled_from(["i", "ii", "iii"]), st.integers(1, 6), st.floats(0.5, 0.87))
+def test_hierarchy_is_t3_in_closed_form(case, stages, momentum):
+    lr_growth, batch_growth = (1.2, 2.0) if case == "iii" else (1.0, 2.0 if case == "ii" else 1.0)
+    k, lr, b = 7, 0.001, 4
+    closed = theory.hierarchy_bound(
+        case,
+        stages,
+        lr=lr,
+        momentum=momentum,
+        batch_size=b,
+        variance=2.5,
+        initial_gap=0.7,
+        stage_steps=k,
+        lr_growth=lr_growth,
+        batch_growth=batch_growth,
+    )
+    rates, batches = (
+        theory.staged(lr, lr_growth, stages, k),
+        theory.staged(b, batch_growth, stages, k),
+    )
+    t3 = theory.lyapunov_bound(rates, momentum, batches, **CONSTANTS)[-1]
+    assert t3 <= closed * (1 + 1e-12)
+    lost = {"i": 0, "ii": 2.0**-stages, "iii": (1.2 / 2) ** stages}[case]
+    noise = 2.5 * lr * k / b / {"i": 1, "ii": 0.5, "iii": 0.4}[case]
+    assert closed - t3 == pytest.approx(noise * lost / rates.sum(), abs=1e-12 * closed)
+
+
+def test_the_rates_of_the_hierarchy():
+    own = {
+        "lr": 0.01,
+        "momentum": 0.9,
+        "batch_size": 8,
+        "variance": 1,
+        "initial_gap": 1,
+        "stage_steps": 100,
+        "batch_growth": 2,
+        "lr_growth": 1.2,
+    }
+    at = {c: [theory.hierarchy_bound(c, m, **own) for m in (40, 80)] for c in ("i", "ii", "iii")}
+    assert at["i"][1] > 1 / 8  # floor sigma^2/b whatever the lr
+    assert at["ii"][1] == pytest.approx(at["ii"][0] / 2)  # 1/M
+    assert at["iii"][1] / at["iii"][0] == pytest.approx(1.2**-40, rel=1e-2)  # gamma^-M
+    with pytest.raises(ValueError, match="needs gamma < delta"):
+        theory.hierarchy_bound("iii", 3, **{**own, "batch_growth": 1.1})
+
+
+@FEW
+@given(st.floats(0.05, 0.95), st.floats(1.01, 1.5), st.floats(-5, -1))
+def test_growth_stage_limit_is_the_edge_of_t3(momentum, growth, exponent):
+    lr = 10**exponent * (1 + momentum)
+    jumps = theory.growth_stage_limit(lr, growth, momentum, smoothness=1.0)
+    allowed = theory.staged(lr, growth, jumps + 1, 2)
+    assert theory.lyapunov_condition(allowed, momentum, smoothness=1.0)
+    too_many = theory.staged(lr, growth, jumps + 2, 2)
+    assert not theory.lyapunov_condition(too_many, momentum, smoothness=1.0)
+
+
+def test_growth_penalty_is_a_ratio_of_sums():
+    lr = theory.staged(0.01, 1.3, 9, 5)
+    assert theory.growth_penalty(1.3, 9) == pytest.approx(len(lr) * lr[-1] / lr.sum())
+    assert theory.growth_penalty(1.3, 60) == pytest.approx(60 * 0.3 / 1.3, rel=1e-6)
+
+
+@pytest.mark.parametrize("power", [0, 0.5, 1, 2, 3])
+def test_decay_noise_factors(power):
+    t = (np.arange(20_000) + 0.5) / 20_000
+    shapes = [("cosine", (1 + np.cos(np.pi * t)) / 2), ("polynomial", (1 - t) ** power)]
+    for name, lr in shapes:
+        expected = (lr**2).sum() / lr.sum()
+        assert theory.decay_noise_factor(name, power) == pytest.approx(expected, rel=1e-4)
+
+
+# --- cost --------------------------------------------------------------------------------------
+
+C = theory.coefficients(0.02, 0.9, **CONSTANTS)
+
+
+@FEW
+@given(st.integers(1, 500), st.integers(1, 500))
+def test_coefficients_rebuild_t1(batch, steps):
+    bound = theory.constant_lr_bound(0.02, 0.9, batch, steps=steps, **CONSTANTS)
+    assert C.bias / steps + C.noise / batch == pytest.approx(bound[-1])
+
+
+@FEW
+@given(st.floats(0.05, 1), st.integers(1, 5000))
+def test_steps_to_target_is_where_t1_passes_it(target, batch):
+    steps = float(theory.steps_to_target(batch, target, C))
+    if not math.isfinite(steps):
+        assert C.noise / batch >= target**2 * (1 - 1e-12)
+    elif steps < 20_000:
+        own = {**CONSTANTS, "steps": math.ceil(steps) + 1}
+        bound = theory.constant_lr_bound(0.02, 0.9, batch, **own)
+        assert theory.first_step_below(bound, target) in (math.ceil(steps), math.ceil(steps) + 1)
+
+
+@FEW
+@given(st.floats(0.05, 1))
+def test_critical_batch_size_minimises_the_sfo(target):
+    best = float(theory.critical_batch_size(target, C))
+    least = float(theory.minimal_sfo(target, C))
+    assert theory.sfo_to_target(best, target, C) == pytest.approx(least)
+    assert theory.steps_to_target(best, target, C) == pytest.approx(2 * C.bias / target**2)
+    others = theory.sfo_to_target(best * np.array([0.51, 0.8, 0.99, 1.01, 1.5, 10]), target, C)
+    assert np.all(others > least)
+
+
+@FEW
+@given(st.lists(st.floats(1, 1e4), min_size=1, max_size=30))
+def test_no_schedule_beats_the_tuned_constant_batch_in_this_bound(batches):
+    b = np.array(batches)
+    reached = math.sqrt(C.bias / len(b) + C.noise * np.mean(1 / b))
+    assert b.sum() >= float(theory.minimal_sfo(reached, C)) * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("nu", [1.0, 0.5])
+def test_tuned_lr_is_the_best_constant_lr(nu):
+    batches = np.array([1.0, 30.0, 1000.0])
+    lr, steps, sfo = theory.tuned_lr_cost(batches, 0.3, 0.9, nu=nu, **CONSTANTS)
+    np.testing.assert_allclose(sfo, batches * steps)
+    for b, rate, least in zip(batches, lr, steps, strict=True):
+        at = theory.coefficients(rate, 0.9, nu=nu, **CONSTANTS)
+        assert theory.steps_to_target(b, 0.3, at) == pytest.approx(least)
+        for factor in (0.7, 0.99, 1.01, 1.3):
+            near = theory.coefficients(rate * factor, 0.9, nu=nu, **CONSTANTS)
+            assert theory.steps_to_target(b, 0.3, near) >= least
+    flat = 2 * 1.3 * 0.7 * theory.noise_factor(0.9, nu=nu) * 2.5 / 0.3**4
+    assert theory.tuned_lr_cost(1e-9, 0.3, 0.9, nu=nu, **CONSTANTS)[2] == pytest.approx(flat)
+
+
+def measured_exponent(errors, costs):
+    """Slope of log cost against log 1/eps between the last two thirds of the stages."""
+    half = 2 * len(errors) // 3
+    rise = math.log(costs[-1] / costs[half])
+    return rise / (math.log(errors[half] / errors[-1]) / 2)
+
+
+@pytest.mark.parametrize(("gamma", "delta"), [(1.4, 1.96), (1.4, 3.0), (1.4, 1.7), (2.0, 8.0)])
+def test_exponents_of_joint_growth(gamma, delta):
+    m = np.arange(120.0)
+    total = np.cumsum(gamma**m)
+    squared = (1 + np.cumsum((gamma**2 / delta) ** m)) / total
+    got = measured_exponent(squared, np.cumsum(delta**m))
+    expected = theory.sfo_exponent_lr_growth(gamma, delta)
+    assert got == pytest.approx(expected, rel=0.06)  # the logarithm at delta = gamma^2
+    best = theory.sfo_exponent_lr_growth(gamma, theory.optimal_batch_growth(gamma))
+    assert best == pytest.approx(4)
+    assert expected >= best - 1e-12
+
+
+@pytest.mark.parametrize(("r", "delta"), [(2.0, 2.0), (2.0, 4.0), (3.0, 2.0)])
+def test_exponents_of_growing_stage_lengths(r, delta):
+    m = np.arange(150.0)
+    squared = (1 + np.cumsum((r / delta) ** m)) / np.cumsum(r**m)
+    got = measured_exponent(squared, np.cumsum((r * delta) ** m))
+    assert got == pytest.approx(theory.sfo_exponent_stage_lengths(r, delta), rel=0.06)
+
+
+def test_cost_input_is_checked():
+    with pytest.raises(ValueError, match="does not apply"):
+        theory.coefficients(1.0, 0.9, **CONSTANTS)
+    with pytest.raises(ValueError, match="target_norm must be finite numbers > 0"):
+        theory.critical_batch_size(0.0, C)
+    with pytest.raises(ValueError, match="growth must be a finite number > 1"):
+        theory.inverse_sum_stages(8, 1, 10)
+    own = {"lr": 1, "momentum": 0, "batch_size": 1, "variance": 1, "initial_gap": 1}
+    with pytest.raises(ValueError, match="case must be one of i, ii, iii"):
+        theory.hierarchy_bound("iv", 1, stage_steps=1, **own)
