@@ -3,12 +3,52 @@
 Rooms, from the ground up; each imports only from those above it in this list:
 
 * ``optim``, ``schedules``, ``theory``, ``data``, ``models``
-* ``plan``, ``loaders``, ``gradients``
-* ``experiment``, ``papers``, ``records``
+* ``plan``, ``loaders``, ``augment``, ``gradients``
+* ``experiment``, ``papers``, ``steps``, ``checkpoint``, ``records``
 * ``training``
-* ``figures``, ``claims``, ``book``, ``cli``
+* ``estimate``, ``figures``, ``claims``, ``book``, ``cli``
+
+The names below are the ones most people need; they are imported when first used, so that
+``import sgdm_lib`` is quick and needs neither torchvision nor matplotlib.
 """
 
-from importlib import metadata
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sgdm_lib.experiment import Experiment as Experiment
+    from sgdm_lib.gradients import full_gradient_norm as full_gradient_norm
+    from sgdm_lib.gradients import gradient_noise as gradient_noise
+    from sgdm_lib.optim import NSHB as NSHB
+    from sgdm_lib.optim import QHM as QHM
+    from sgdm_lib.optim import SHB as SHB
+    from sgdm_lib.plan import TrainingPlan as TrainingPlan
+    from sgdm_lib.records import Run as Run
+    from sgdm_lib.training import fit as fit
+    from sgdm_lib.training import fit_many as fit_many
 
 __version__ = metadata.version("sgdm-lib")
+
+_HOMES = {
+    "Experiment": "experiment",
+    "NSHB": "optim",
+    "QHM": "optim",
+    "Run": "records",
+    "SHB": "optim",
+    "TrainingPlan": "plan",
+    "fit": "training",
+    "fit_many": "training",
+    "full_gradient_norm": "gradients",
+    "gradient_noise": "gradients",
+}
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"sgdm_lib.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'sgdm_lib' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

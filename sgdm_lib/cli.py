@@ -99,60 +99,70 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _list(args: argparse.Namespace) -> None:
-    from sgdm_lib import papers
+    from sgdm_lib import estimate, papers
 
-    names = papers.find(args.pattern)
-    catalogue = papers.catalogue()
-    width = max(map(len, names))
-    print(f"{'name':<{width}}  epochs      steps          SFO  source")
-    for name in names:
-        experiment = catalogue[name]
-        plan = experiment.plan(papers.n_train(experiment))
-        counts = f"{plan.epochs:>6}  {plan.total_steps:>9,}  {plan.total_sfo:>11,}"
+    found = papers.find(args.pattern)
+    width = max(map(len, found))
+    print(f"{'name':<{width}}  epochs      steps          SFO     time  source")
+    for name, experiment in found.items():
+        plan = estimate.plan_of(experiment)
+        time = estimate.duration(estimate.seconds(experiment))
+        counts = f"{plan.epochs:>6}  {plan.total_steps:>9,}  {plan.total_sfo:>11,}  {time:>7}"
         print(f"{name:<{width}}  {counts}  {papers.source(name)}")
 
 
 def _plan(args: argparse.Namespace) -> None:
-    from sgdm_lib import papers
+    from sgdm_lib import estimate, papers
 
     if args.name.endswith(".json"):
-        name, experiment = args.name, papers.read_authors_config(args.name)
+        experiment = papers.read_authors_config(args.name)
     else:
-        name = papers.find(args.name)[0]
-        experiment = papers.catalogue()[name]
-    plan = experiment.plan(papers.n_train(experiment))
-    print(f"{name}: {experiment.optimizer} on {experiment.dataset} with {experiment.model}")
+        experiment = papers.catalogue()[_one_name(args.name)]
+    plan = estimate.plan_of(experiment)
+    print(f"{args.name}: {experiment.optimizer}, {experiment.model} on {experiment.dataset}")
     print(plan.preview())
-    print(papers.time_estimate(experiment))
+    print(estimate.describe(experiment))
     if args.table:
         print(plan.table().to_string(index=False))
 
 
-def _run(args: argparse.Namespace) -> None:
+def _one_name(pattern: str) -> str:
     from sgdm_lib import papers
+
+    found = list(papers.find(pattern))
+    if len(found) > 1:
+        shown = ", ".join(found[:3])
+        raise ValueError(f"name must mean one run, got {pattern!r} for {len(found)}: {shown}, ...")
+    return found[0]
+
+
+def _run(args: argparse.Namespace) -> None:
+    from sgdm_lib import estimate, papers
     from sgdm_lib.training import choose_device, fit
 
     choose_device(args.device)
     seeds = _seeds(args.seeds)
-    names = [name for pattern in args.names for name in papers.find(pattern)]
-    catalogue = papers.catalogue()
-    jobs = [(name, seed) for name in dict.fromkeys(names) for seed in seeds]
+    found = {name: run for pattern in args.names for name, run in papers.find(pattern).items()}
+    jobs = [(name, run.replace(seed=seed)) for name, run in found.items() for seed in seeds]
+    total = sum(estimate.seconds(run, args.device) for _, run in jobs)
+    print(f"{len(jobs)} runs, about {estimate.duration(total)} if none is done yet", flush=True)
     failed = []
-    for i, (name, seed) in enumerate(jobs, 1):
-        experiment = catalogue[name].replace(seed=seed)
-        print(f"[{i}/{len(jobs)}] {name}, seed {seed}. {papers.time_estimate(experiment)}")
+    for i, (name, experiment) in enumerate(jobs, 1):
+        folder = args.out / name / f"seed{experiment.seed}"
+        print(f"[{i}/{len(jobs)}] {name}, seed {experiment.seed}, in {folder}", flush=True)
         try:
-            folder = args.out / name / f"seed{seed}"
             run = fit(experiment, out=folder, device=args.device, resume=not args.fresh)
-            last = run.history.iloc[-1]
-            print(
-                f"    {run.status}: test accuracy {last.test_accuracy:.1%}, full gradient norm "
-                f"{last.full_gradient_norm:.3g}, {run.provenance['seconds']:.0f} s, in {folder}"
-            )
         except (ValueError, RuntimeError, OSError) as error:
-            failed.append(f"{name}, seed {seed}: {_one_line(error)}")
+            failed.append(f"{name}, seed {experiment.seed}: {_one_line(error)}")
+            continue
+        last = run.history.iloc[-1]
+        print(
+            f"    {run.status}: test accuracy {last.test_accuracy:.1%}, full gradient norm "
+            f"{last.full_gradient_norm:.3g}, {estimate.duration(run.provenance['seconds'])}",
+            flush=True,
+        )
     if failed:
-        raise Failure("; ".join(failed))
+        raise Failure(f"{len(failed)} of {len(jobs)} runs failed: " + "; ".join(failed))
 
 
 def _seeds(text: str) -> list[int]:

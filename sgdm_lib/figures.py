@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgdm_lib.checks import choice
+from sgdm_lib.gradients import GradientNoise
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.records import Run
 from sgdm_lib.schedules import Schedule
@@ -19,8 +20,18 @@ from sgdm_lib.schedules import Schedule
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas.io.formats.style import Styler
 
-__all__ = ["LABELS", "colours", "curves", "momentum_positions", "plan_panels", "use_style"]
+__all__ = [
+    "LABELS",
+    "colours",
+    "curves",
+    "momentum_positions",
+    "noise_table",
+    "plan_panels",
+    "totals",
+    "use_style",
+]
 
 LABELS = {
     "epoch": "epochs",
@@ -182,3 +193,36 @@ def momentum_positions(paths: Mapping[str, Sequence[float]]) -> Figure:
     panel.set_xticks(range(max(map(len, paths.values()))))
     panel.legend()
     return figure
+
+
+def totals(plans: Mapping[str, TrainingPlan]) -> Styler:
+    """A table of plans: epochs, steps and the two ways to count gradients, one row a plan."""
+    import pandas
+
+    rows = {
+        "schedule": list(plans),
+        "epochs": [plan.epochs for plan in plans.values()],
+        "steps": [plan.total_steps for plan in plans.values()],
+        "SFO": [plan.total_sfo for plan in plans.values()],
+        "nominal SFO": [plan.total_sfo_nominal for plan in plans.values()],
+    }
+    return pandas.DataFrame(rows).style.hide(axis="index").format(thousands=",")
+
+
+def noise_table(noise: Mapping[str, GradientNoise], batch_sizes: Mapping[str, int]) -> Styler:
+    """A table of gradient noise: signal, single-sample variance, and what a batch leaves of it."""
+    import pandas
+
+    columns = ["schedule", "signal ||grad f||^2", "variance", "batch size", "variance / batch size"]
+    rows = [
+        (
+            label,
+            n.full_gradient_norm**2,
+            n.variance,
+            batch_sizes[label],
+            n.variance / batch_sizes[label],
+        )
+        for label, n in noise.items()
+    ]
+    table = pandas.DataFrame(rows, columns=columns)
+    return table.style.hide(axis="index").format(precision=4)

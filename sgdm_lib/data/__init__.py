@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
+from typing import NamedTuple
 
 from sgdm_lib import checks
 from sgdm_lib.data.cache import data_root, load_cached
@@ -26,8 +27,10 @@ __all__ = [
     "Dataset",
     "data_root",
     "epoch_permutation",
+    "Size",
     "generator",
     "load",
+    "size",
     "subset",
     "with_random_labels",
 ]
@@ -70,3 +73,29 @@ def load(name: str, root: str | PathLike[str] | None = None, *, download: bool =
     if name == "digits":
         return load_digits()
     return load_cached(SOURCES[name], data_root(root), download)
+
+
+class Size(NamedTuple):
+    """What a plan or an estimate needs to know of a data set."""
+
+    n_train: int
+    n_test: int
+    shape: tuple[int, int, int]
+    n_classes: int
+
+
+def size(name: str) -> Size:
+    """The size of a data set, without loading it.
+
+    Raises:
+        ValueError: if the name is unknown.
+
+    >>> size("cifar100")
+    Size(n_train=50000, n_test=10000, shape=(3, 32, 32), n_classes=100)
+    """
+    checks.choice("data set", name, NAMES)
+    if name == "digits":
+        digits = load_digits()
+        return Size(digits.n_train, digits.n_test, digits.shape, len(digits.classes))
+    source = SOURCES[name]
+    return Size(source.n_train, source.n_test, source.shape, source.n_classes)

@@ -1,0 +1,101 @@
+"""How long a run will take on this machine, measured in a second or two before it starts.
+
+A step of batch size b costs about ``overhead + b * per_image`` seconds. Both are timed here, for
+the experiment's network on the chosen device, at two small batch sizes. Measuring the full gradient
+costs as much an image as training does, testing a third. Good to a factor of about two.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from statistics import median
+from typing import NamedTuple
+
+import torch
+
+from sgdm_lib import data, models
+from sgdm_lib.experiment import Experiment
+from sgdm_lib.plan import TrainingPlan
+from sgdm_lib.steps import EagerStep, make_optimizer
+from sgdm_lib.training import choose_device
+
+__all__ = ["describe", "duration", "plan_of", "seconds"]
+
+SMALL, LARGE = 2, 16
+REPEATS = 5
+TEST_SHARE = 1 / 3  # a forward pass against forward, backward and update
+
+
+class Speed(NamedTuple):
+    """Seconds of a training step: ``overhead + batch_size * per_image``."""
+
+    overhead: float
+    per_image: float
+
+
+def plan_of(experiment: Experiment) -> TrainingPlan:
+    """The experiment's plan, without loading its data set."""
+    return experiment.plan(data.size(experiment.dataset).n_train)
+
+
+def seconds(experiment: Experiment, device: str = "auto") -> float:
+    """Estimated wall time of a whole run on this machine, in seconds.
+
+    Args:
+        experiment: the run.
+        device: as for :func:`sgdm_lib.training.fit`.
+
+    Raises:
+        ValueError: if the device is not there.
+    """
+    size, plan = data.size(experiment.dataset), plan_of(experiment)
+    speed = _speed(experiment.model, size.shape, size.n_classes, str(choose_device(device)))
+    measured = experiment.epochs // experiment.gradient_norm_every * len(experiment.estimators)
+    tested = TEST_SHARE * experiment.epochs * size.n_test
+    images = plan.total_sfo + measured * plan.n_train + tested
+    return plan.total_steps * speed.overhead + images * speed.per_image
+
+
+def describe(experiment: Experiment, device: str = "auto") -> str:
+    """The estimate in words, such as "About 3 min on this machine's cpu."."""
+    where = choose_device(device)
+    return f"About {duration(seconds(experiment, device))} on this machine's {where.type}."
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(40), duration(400), duration(40_000), duration(4_000_000)
+    ('40 s', '7 min', '11 h', '46 days')
+    """
+    for limit, unit, word in ((90, 1, "s"), (5_400, 60, "min"), (172_800, 3_600, "h")):
+        if seconds < limit:
+            return f"{max(1, round(seconds / unit))} {word}"
+    return f"{round(seconds / 86_400)} days"
+
+
+@lru_cache(maxsize=32)
+def _speed(model: str, shape: tuple[int, int, int], classes: int, device: str) -> Speed:
+    built = models.build(model, shape, classes, seed=0).to(device)
+    run = Experiment(
+        dataset="digits", model=model, optimizer="nshb", epochs=1, batch_size=1, lr=0.1
+    )
+    step = EagerStep(built, make_optimizer(run, built), "fp32")
+    small, large = (_time(step, b, shape, classes, device) for b in (SMALL, LARGE))
+    per_image = max((large - small) / (LARGE - SMALL), 1e-9)
+    return Speed(max(small - SMALL * per_image, 0.0), per_image)
+
+
+def _time(
+    step: EagerStep, batch_size: int, shape: tuple[int, int, int], classes: int, device: str
+) -> float:
+    x = torch.randn(batch_size, *shape, device=device)
+    y = torch.arange(batch_size, device=device) % classes
+    times = []
+    for _ in range(REPEATS):
+        begin = time.perf_counter()
+        step(x, y)
+        float(step.loss_sum)  # wait for the device
+        times.append(time.perf_counter() - begin)
+    return median(times[1:])
