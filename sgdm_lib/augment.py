@@ -275,10 +275,13 @@ def _source_positions(draws: Draws) -> Tensor:
     xs = _ramp(width, draws.table.device).view(1, 1, -1)
     u = ((a2 + a1 * ys) + a0 * xs).bitwise_right_shift_(16)
     v = ((a5 + a4 * ys) + a3 * xs).bitwise_right_shift_(16)
-    # a negative number in any of the four distances sets the sign bit of their union
-    outside = (u | v | (width - 1 - u) | (height - 1 - v)) < 0
+    # A negative number among the four distances to the frame sets the sign bit of their union;
+    # spread over the word and negated it keeps a position or makes it 0. Comparing and filling
+    # would take four times as long.
+    outside = (width - 1 - u).bitwise_or_(height - 1 - v).bitwise_or_(u).bitwise_or_(v)
+    keep = outside.bitwise_right_shift_(31).bitwise_not_()
     stride = width + 2 * _border(draws.padding)
-    return v.mul_(stride).add_(u).add_(start).masked_fill_(outside, 0).to(torch.int64)
+    return v.mul_(stride).add_(u).add_(start).bitwise_and_(keep).to(torch.int64)
 
 
 def _fixed_point(angle: Tensor, height: int, width: int) -> Tensor:
