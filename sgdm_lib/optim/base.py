@@ -36,7 +36,7 @@ class MomentumOptimizer(Optimizer):
             ValueError: if a hyperparameter is out of range.
             TypeError: if a parameter is complex.
         """
-        for name in self.defaults:
+        for name in RANGES:
             if name in param_group:
                 check_hyperparameter(name, param_group[name])
         super().add_param_group(param_group)
@@ -70,12 +70,12 @@ class MomentumOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
+            now = {name: _host_number(group[name]) for name in RANGES if name in group}
             for params, grads, buffers in self._by_device_and_dtype(group):
-                if (
-                    group["weight_decay"] != 0
-                ):  # new tensors: the caller's gradients stay as they are
+                if group["weight_decay"] != 0:
+                    # new tensors: the caller's gradients stay as they are
                     grads = list(torch._foreach_add(grads, params, alpha=group["weight_decay"]))
-                self._update(params, grads, buffers, group)
+                self._update(params, grads, buffers, now)
         return loss
 
     def _by_device_and_dtype(
@@ -92,7 +92,7 @@ class MomentumOptimizer(Optimizer):
                     f"{tuple(p.shape)}: make the embedding with sparse=False"
                 )
             state = self.state[p]
-            if "momentum_buffer" not in state:
+            if state.get("momentum_buffer") is None:  # also as plain SGD saves it
                 state["momentum_buffer"] = torch.zeros_like(p, memory_format=torch.preserve_format)
             each = lists.setdefault((p.device, p.dtype), ([], [], []))
             for column, tensor in zip(each, (p, p.grad, state["momentum_buffer"]), strict=True):
@@ -104,10 +104,20 @@ class MomentumOptimizer(Optimizer):
         params: list[Tensor],
         grads: list[Tensor],
         buffers: list[Tensor],
-        group: dict[str, Any],
+        now: dict[str, Any],
     ) -> None:
-        """Update buffers and parameters in place; each optimizer has its own."""
+        """Update buffers and parameters in place; each optimizer has its own.
+
+        ``now`` has the group's hyperparameters: floats, or tensors on a GPU or under a compiler.
+        """
         raise AssertionError("an optimizer defines _update")
+
+
+def _host_number(value: float | Tensor) -> float | Tensor:
+    """A tensor on the CPU as a float, which takes the fast paths; a compiler keeps the tensor."""
+    if isinstance(value, Tensor) and value.device.type == "cpu":
+        return value if torch.compiler.is_compiling() else float(value)
+    return value
 
 
 def check_hyperparameter(name: str, value: float | Tensor) -> None:

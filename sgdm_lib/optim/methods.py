@@ -53,14 +53,14 @@ class SHB(MomentumOptimizer):
         params: list[Tensor],
         grads: list[Tensor],
         buffers: list[Tensor],
-        group: dict[str, Any],
+        now: dict[str, Any],
     ) -> None:
-        if _fusible(params, group["momentum"]):
-            _fused(params, grads, buffers, group, dampening=0.0)
+        if _fusible(params, grads, buffers, now["momentum"]):
+            _fused(params, grads, buffers, now["lr"], now["momentum"], dampening=0.0)
         else:
-            torch._foreach_mul_(buffers, group["momentum"])
+            torch._foreach_mul_(buffers, now["momentum"])
             torch._foreach_add_(buffers, grads)
-            _step(params, buffers, group["lr"])
+            _step(params, buffers, now["lr"])
 
 
 class NSHB(MomentumOptimizer):
@@ -107,13 +107,14 @@ class NSHB(MomentumOptimizer):
         params: list[Tensor],
         grads: list[Tensor],
         buffers: list[Tensor],
-        group: dict[str, Any],
+        now: dict[str, Any],
     ) -> None:
-        if _fusible(params, group["momentum"]):
-            _fused(params, grads, buffers, group, dampening=group["momentum"])
+        if _fusible(params, grads, buffers, now["momentum"]):
+            momentum = now["momentum"]
+            _fused(params, grads, buffers, now["lr"], momentum, dampening=momentum)
         else:
-            _average(buffers, grads, group["momentum"])
-            _step(params, buffers, group["lr"])
+            _average(buffers, grads, now["momentum"])
+            _step(params, buffers, now["lr"])
 
 
 class QHM(MomentumOptimizer):
@@ -160,18 +161,24 @@ class QHM(MomentumOptimizer):
         params: list[Tensor],
         grads: list[Tensor],
         buffers: list[Tensor],
-        group: dict[str, Any],
+        now: dict[str, Any],
     ) -> None:
-        lr, nu = group["lr"], group["nu"]
-        _average(buffers, grads, group["momentum"])
+        lr, momentum, nu = now["lr"], now["momentum"], now["nu"]
+        if _fusible(params, grads, buffers, momentum):  # one pass over memory fewer
+            _fused(params, grads, buffers, lr * nu, momentum, dampening=momentum)
+        else:
+            _average(buffers, grads, momentum)
+            _step(params, buffers, lr * nu)
         _step(params, grads, lr * (1 - nu))
-        _step(params, buffers, lr * nu)
 
 
-def _fusible(params: list[Tensor], momentum: float | Tensor) -> bool:
+def _fusible(
+    params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], momentum: float | Tensor
+) -> bool:
     """Whether torch's fused SGD kernel can do the whole update in one pass over memory.
 
-    It takes momentum from the host, ignores the buffer at momentum 0 and is opaque to a compiler.
+    It takes momentum from the host, ignores the buffer at momentum 0, is opaque to a compiler, and
+    on the CPU walks through raw memory without a look at strides.
     """
     return (
         isinstance(momentum, float)
@@ -179,6 +186,13 @@ def _fusible(params: list[Tensor], momentum: float | Tensor) -> bool:
         and params[0].device.type in ("cpu", "cuda")
         and params[0].is_floating_point()
         and not torch.compiler.is_compiling()
+        and all(map(_same_dense_layout, params, grads, buffers))
+    )
+
+
+def _same_dense_layout(*tensors: Tensor) -> bool:
+    return all(t.is_contiguous() for t in tensors) or all(
+        t.is_contiguous(memory_format=torch.channels_last) for t in tensors
     )
 
 
@@ -186,7 +200,8 @@ def _fused(
     params: list[Tensor],
     grads: list[Tensor],
     buffers: list[Tensor],
-    group: dict[str, Any],
+    lr: float | Tensor,
+    momentum: float,
     dampening: float,
 ) -> None:
     """Torch's fused kernel on buffers that exist already, so that it never skips the dampening.
@@ -199,8 +214,8 @@ def _fused(
         list(buffers),
         fused=True,
         weight_decay=0.0,
-        momentum=group["momentum"],
-        lr=group["lr"],
+        momentum=momentum,
+        lr=lr,
         dampening=dampening,
         nesterov=False,
         maximize=False,
