@@ -6,7 +6,6 @@ where the run stands by one number, the step; the plan gives the rest.
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -33,14 +32,9 @@ def save(folder: Path, experiment: Experiment, state: dict[str, Any]) -> None:
         OSError: if the folder cannot be written; an older checkpoint is then still whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    newest, previous = folder / NAME, folder / PREVIOUS
-    if newest.exists():  # a second name first: at no moment is there no whole checkpoint
-        spare = folder / f".{PREVIOUS}.{os.getpid()}.tmp"
-        spare.unlink(missing_ok=True)
-        os.link(newest, spare)
-        os.replace(spare, previous)
     payload = {"experiment": experiment.to_json(), "state": state}
-    atomic_write(newest, lambda path: torch.save(payload, path))
+    # the old one is moved aside only when the new one is whole: there is always one to load
+    atomic_write(folder / NAME, lambda path: torch.save(payload, path), keep=folder / PREVIOUS)
 
 
 def load(folder: Path, experiment: Experiment, device: torch.device) -> dict[str, Any] | None:

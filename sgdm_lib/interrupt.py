@@ -6,7 +6,11 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-__all__ = ["StopRequest"]
+__all__ = ["StopRequest", "Stopped"]
+
+
+class Stopped(Exception):
+    """Raised by :meth:`StopRequest.check` where a run can stop."""
 
 
 class StopRequest:
@@ -15,8 +19,7 @@ class StopRequest:
     Outside the main thread, where Python delivers no signals, it does nothing.
 
     >>> with StopRequest() as stop:
-    ...     stop.signal is None
-    True
+    ...     stop.check()  # nobody has asked: nothing happens
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -38,6 +41,15 @@ class StopRequest:
         tb: TracebackType | None,
     ) -> None:
         self._restore()
+
+    def check(self) -> None:
+        """Raise if a stop was asked for.
+
+        Raises:
+            Stopped: after a signal.
+        """
+        if self.signal is not None:
+            raise Stopped
 
     def leave(self) -> None:
         """End the program, or the notebook's cell, as the signal would have.

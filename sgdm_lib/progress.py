@@ -17,18 +17,31 @@ REFRESH_SECONDS = 0.5
 
 
 class Progress:
-    """Shows images/s and the time left while entered; says nothing if not ``shown``."""
+    """Shows images/s and the time left while entered; says nothing if not ``shown``.
 
-    def __init__(self, plan: TrainingPlan, shown: bool, label: str) -> None:
-        self.plan, self.shown, self.label = plan, shown, label
+    Args:
+        plan: of the run.
+        shown: whether to show anything.
+        label: what the run is called.
+        done: images that an earlier part of the run has done.
+    """
+
+    def __init__(self, plan: TrainingPlan, shown: bool, label: str, done: int = 0) -> None:
+        self.plan, self.shown, self.label, self.done = plan, shown, label, done
         self.bar: tqdm | None = None
         self.images, self.waiting = 0, 0
 
     def __enter__(self) -> Progress:
         self.begin = self.refreshed = time.perf_counter()
         if self.shown and sys.stderr.isatty():
-            total = self.plan.total_sfo
-            self.bar = tqdm(total=total, desc=self.label, unit="img", unit_scale=True, leave=False)
+            self.bar = tqdm(
+                total=self.plan.total_sfo,
+                initial=self.done,
+                desc=self.label,
+                unit="img",
+                unit_scale=True,
+                leave=False,
+            )
         return self
 
     def __exit__(self, *_: object) -> None:

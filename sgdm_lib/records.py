@@ -6,13 +6,14 @@ a reader sees the old file or the new one, never half of one, also while the run
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -20,10 +21,26 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from torch import nn
 
 from sgdm_lib.experiment import Experiment
 
-__all__ = ["COLUMNS", "RecordError", "Run", "atomic_write", "load", "save", "versions"]
+try:
+    import fcntl
+except ImportError:  # no such thing on Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "COLUMNS",
+    "RecordError",
+    "Run",
+    "atomic_write",
+    "delete",
+    "exclusive",
+    "load",
+    "save",
+    "versions",
+]
 
 COLUMNS = {
     "epoch": "int64",
@@ -64,6 +81,8 @@ class Run:
     provenance: dict[str, Any] = field(repr=False)
     """experiment, hash, seed, status, versions, device, data checksum, code version, started,
     seconds."""
+    model: nn.Module | None = field(default=None, repr=False, compare=False)
+    """The network at the end of the run; None if the run was read from its record."""
 
     @property
     def status(self) -> str:
@@ -108,7 +127,16 @@ def load(folder: str | os.PathLike[str]) -> Run:
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{folder / 'run.json'} is no readable record: {error}") from error
-    path = folder / "history.parquet"
+    rows = _read_history(folder / "history.parquet")
+    if provenance["status"] == "finished" and len(rows) != experiment.epochs:
+        raise RecordError(
+            f"{folder / 'history.parquet'} has {len(rows)} rows, its finished run "
+            f"{experiment.epochs} epochs: it belongs to another run"
+        )
+    return Run(experiment, rows, provenance)
+
+
+def _read_history(path: Path) -> pd.DataFrame:
     try:
         rows = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises types of its own
@@ -116,24 +144,70 @@ def load(folder: str | os.PathLike[str]) -> Run:
         raise RecordError(f"{path} is no readable history: {reason}") from error
     if list(rows.columns) != list(COLUMNS):
         raise RecordError(f"{path} has the columns {list(rows.columns)}, not those of a history")
-    return Run(experiment, rows.astype(COLUMNS), provenance)
+    try:
+        return rows.astype(COLUMNS)
+    except (ValueError, TypeError) as error:
+        raise RecordError(f"{path} holds values of the wrong type: {error}") from error
 
 
-def atomic_write(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in its place at once."""
+def delete(folder: str | os.PathLike[str]) -> None:
+    """Remove a record, if any: ``run.json`` first, without which there is none."""
+    for name in ("run.json", "history.parquet"):
+        (Path(folder) / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Keep the folder (made if needed) to this process; a dead process keeps nothing.
+
+    Raises:
+        RecordError: if another process is writing into it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ".lock"
+    with path.open("w") as file:
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                    raise BlockingIOError(errno.EAGAIN, "its last owner has just removed it")
+        except BlockingIOError:
+            raise RecordError(
+                f"{folder} is being written by another process: wait for it, or choose another "
+                "folder"
+            ) from None
+        for left_by_a_kill in folder.glob(".*.tmp"):
+            left_by_a_kill.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def atomic_write(path: Path, write: Callable[[Path], Any], keep: Path | None = None) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in its place at once.
+
+    Args:
+        path: where the file belongs.
+        write: gets the temporary file's path.
+        keep: where to move what is at ``path`` now; None to drop it.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            os.replace(path, keep)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with suppress(OSError):  # some systems cannot open a folder, or not flush one
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 @cache

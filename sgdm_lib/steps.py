@@ -55,6 +55,7 @@ class EagerStep:
     def __init__(self, model: nn.Module, optimizer: Optimizer, precision: str) -> None:
         self.model, self.optimizer = model, optimizer
         self.autocast = precision == "bf16"
+        self.values: dict[str, float] = {}
         device = next(model.parameters()).device
         self.device_type = device.type
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
@@ -73,6 +74,16 @@ class EagerStep:
         self.optimizer.step()
         self.loss_sum += loss.detach()
         self.correct += (logits.detach().argmax(1) == y).sum()
+
+    def set(self, values: dict[str, float]) -> None:
+        """Set lr, momentum and nu of the steps to come."""
+        if values != self.values:
+            set_hyperparameters(self.optimizer, values)
+            self.values = values
+
+    def finite(self) -> bool:
+        """Whether every loss of this epoch was finite; waits for the device."""
+        return bool(torch.isfinite(self.loss_sum))
 
     def start_epoch(self) -> None:
         """Set the running sums to zero."""

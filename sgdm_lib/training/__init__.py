@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -18,10 +19,11 @@ from sgdm_lib.experiment import Experiment
 from sgdm_lib.interrupt import StopRequest
 from sgdm_lib.progress import Progress
 from sgdm_lib.records import Run
+from sgdm_lib.training.noise import final_noise
 from sgdm_lib.training.ongoing import Ongoing
 from sgdm_lib.training.source import Source, load_data
 
-__all__ = ["choose_device", "fit", "fit_many", "load_data"]
+__all__ = ["choose_device", "final_noise", "fit", "fit_many", "load_data"]
 
 
 def fit(
@@ -57,19 +59,22 @@ def fit(
     """
     folder = None if out is None else Path(out)
     if folder and resume and (done := _finished(folder, experiment)):
+        checkpoint.delete(folder)  # a kill may have come between the last record and this
         return done
-    if folder and not resume:
-        checkpoint.delete(folder)
     where = choose_device(device)
     source = Source(load_data(experiment, data_root), experiment, where)
-    training = Ongoing(experiment, source, folder, where)
-    with StopRequest() as stop, Progress(training.plan, progress, _label(experiment)) as bar:
-        for epoch in range(training.epoch, experiment.epochs):
-            if not training.run_epoch(epoch, stop, bar):
-                break
+    with nullcontext() if folder is None else records.exclusive(folder):
+        if folder and not resume:
+            records.delete(folder)
+            checkpoint.delete(folder)
+        training = Ongoing(experiment, source, folder, where)
+        bar = Progress(training.plan, progress, _label(experiment), training.images_done)
+        with StopRequest() as stop, bar:
+            for _ in training.advance(stop, bar):
+                pass
     if stop.signal is not None:
         stop.leave()
-    return training.finish()
+    return training.run()
 
 
 def fit_many(

@@ -13,7 +13,7 @@ from sgdm_lib.augment import Draws, apply, draw, normalise
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.plan import TrainingPlan
 
-AUGMENT_BLOCK = 2_048  # images augmented at once: many tiny batches share the fixed cost
+BLOCK = 2_048  # images gathered and augmented at once: many tiny batches share the fixed cost
 
 
 def load_data(experiment: Experiment, root: str | os.PathLike[str] | None = None) -> data.Dataset:
@@ -33,14 +33,21 @@ def load_data(experiment: Experiment, root: str | os.PathLike[str] | None = None
 
 
 class Source:
-    """A data set on the device, cut into batches as the plan says."""
+    """A data set on the device as bytes, cut into batches as the plan says.
+
+    Images become floats a block at a time: the whole set as floats would take four times the room.
+    """
 
     def __init__(self, dataset: data.Dataset, experiment: Experiment, device: torch.device) -> None:
         self.dataset, self.experiment, self.device = dataset, experiment, device
         self.y_train, self.y_test = dataset.y_train.to(device), dataset.y_test.to(device)
-        self.pixels = dataset.x_train.to(device)
-        self.x_train = self._ready(self.pixels)
-        self.x_test = self._ready(dataset.x_test.to(device))
+        self.x_train, self.x_test = dataset.x_train.to(device), dataset.x_test.to(device)
+
+    def pieces(self, part: str, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images of "train" or "test" in order, not augmented, ``size`` at a time."""
+        x, y = (self.x_train, self.y_train) if part == "train" else (self.x_test, self.y_test)
+        for images, labels in zip(x.split(size), y.split(size), strict=True):
+            yield self._ready(images), labels
 
     def batches(self, plan: TrainingPlan, step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The rest of the epoch in which ``step`` lies, from that step on."""
@@ -52,18 +59,22 @@ class Source:
         self, order: Tensor, batch_size: int, first: int, epoch: int, stream: str
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of the training images in that order, augmented if the experiment says so."""
+        for x, y in self.blocks(order, batch_size, first, epoch, stream):
+            yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
+
+    def blocks(
+        self, order: Tensor, batch_size: int, first: int, epoch: int, stream: str
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """As :meth:`in_order`, several whole batches at a time."""
         n, order = len(order), order.to(self.device)
         draws = self._draws(n, epoch, stream)
-        block = max(batch_size, AUGMENT_BLOCK // batch_size * batch_size)
-        for a in range(first, n, block):
-            b = min(a + block, n)
-            which = order[a:b]
-            y = self.y_train[which]
-            if draws is None:
-                x = self.x_train[which]
-            else:
-                x = self._ready(apply(self.pixels[which], draws[a:b]))
-            yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
+        size = max(batch_size, BLOCK // batch_size * batch_size)
+        for a in range(first, n, size):
+            which = order[a : a + size]
+            pixels = self.x_train[which]
+            if draws is not None:
+                pixels = apply(pixels, draws[a : a + size])
+            yield self._ready(pixels), self.y_train[which]
 
     def _draws(self, n: int, epoch: int, stream: str) -> Draws | None:
         if not self.experiment.augment:

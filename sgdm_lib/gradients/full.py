@@ -1,0 +1,168 @@
+"""The full gradient, exact and as the authors' code computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sgdm_lib.checks import choice, integer
+from sgdm_lib.gradients.grouped import grouped_batch_norm, is_batch_norm
+
+Data = tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]]
+CHUNK = 500
+"""Images in one pass through the model: enough to fill a CPU, or a GPU with a ResNet-18."""
+
+
+def full_gradient_norm(
+    model: nn.Module,
+    data: Data,
+    *,
+    estimator: str = "exact",
+    batch_size: int | None = None,
+    chunk: int = CHUNK,
+) -> float:
+    """Euclidean norm of the full gradient of the cross-entropy at the model's present weights.
+
+        exact:    || 1/n sum_i grad f_i(theta) ||             eval mode
+        authors:  || sum_j (b/n) grad f_{B_j}(theta) ||       train mode, batches B_j of size b
+
+    The exact one leaves weights, ``.grad``, BatchNorm statistics and the mode untouched. The
+    authors' one moves BatchNorm's running statistics, as their code does just before its test
+    pass; give it freshly shuffled, augmented images. Neither depends on ``chunk`` beyond rounding:
+    for the authors' one, several batches share a pass, with BatchNorm statistics per batch.
+    Source: ``get_full_grad_list.py`` of both papers' code.
+
+    Args:
+        model: maps images to logits.
+        data: images, float (n, C, H, W), ready for the model, and labels, int64 (n,); or an
+            iterable of such pairs, for instance to keep the data set as bytes. For "authors" each
+            pair but the last must hold a multiple of ``batch_size`` images.
+        estimator: "exact" or "authors".
+        batch_size: b, the current training batch size; "authors" needs it, "exact" ignores it.
+        chunk: images in one pass through the model.
+
+    Returns:
+        The norm, >= 0.
+
+    Raises:
+        ValueError: if the estimator is unknown, "authors" comes without a batch size, or its data
+            in wrong pieces.
+
+    >>> model = nn.Linear(2, 2, bias=False)
+    >>> _ = nn.init.zeros_(model.weight)
+    >>> x, y = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 0])
+    >>> round(full_gradient_norm(model, (x, y)), 6)  # entries +-1/4
+    0.5
+    """
+    choice("estimator", estimator, ("exact", "authors"))
+    if estimator == "exact":
+        gradient = full_gradient(model, data, chunk=chunk)
+    else:
+        if batch_size is None:
+            raise ValueError(
+                "batch_size must be given for the authors' estimator, got None: pass the current "
+                "training batch size"
+            )
+        gradient = _authors_gradient(
+            model, data, integer("batch_size", batch_size, at_least=1), _checked(chunk)
+        )
+    return float(torch.stack([g.square().sum() for g in gradient]).sum().sqrt())
+
+
+def full_gradient(model: nn.Module, data: Data, *, chunk: int = CHUNK) -> list[Tensor]:
+    """The exact gradient of the mean loss, one float64 tensor a parameter, in eval mode.
+
+    Args:
+        model: maps images to logits.
+        data: images, float (n, C, H, W), and labels, int64 (n,), or an iterable of such pairs.
+        chunk: images in one pass; changes memory and speed, not the result.
+
+    Returns:
+        The gradients, float64, in the order of ``model.parameters()``.
+
+    Raises:
+        ValueError: if ``chunk`` is not positive.
+    """
+    chunk, n, total = _checked(chunk), 0, _zeros(model)
+    with in_mode(model, training=False):
+        for x, y in _pairs(data):
+            for images, labels in zip(x.split(chunk), y.split(chunk), strict=True):
+                loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
+                _accumulate(total, loss, model)
+            n += len(y)
+    return [t.div_(n) for t in total]
+
+
+def _authors_gradient(model: nn.Module, data: Data, batch_size: int, chunk: int) -> list[Tensor]:
+    n, total = 0, _zeros(model)
+    pass_size = max(chunk // batch_size, 1) * batch_size
+    with in_mode(model, training=True):
+        for x, y in _pairs(data):
+            if n % batch_size:
+                raise ValueError(
+                    f"each piece of data but the last must hold a multiple of batch_size = "
+                    f"{batch_size} images, got {n % batch_size} left over: cut it anew"
+                )
+            n += len(y)
+            whole = len(y) - len(y) % batch_size
+            for a in range(0, whole, pass_size):
+                part = slice(a, min(a + pass_size, whole))
+                _accumulate(total, _sum_of_batch_means(model, x[part], y[part], batch_size), model)
+            if whole < len(y):
+                _accumulate(total, F.cross_entropy(logits(model, x[whole:]), y[whole:]), model)
+    return [t.mul_(batch_size / n) for t in total]
+
+
+def _sum_of_batch_means(model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
+    """Sum over batches of their mean losses, all batches in one pass."""
+    shared = len(y) > batch_size
+    with grouped_batch_norm(model, batch_size) if shared else nullcontext():
+        return F.cross_entropy(logits(model, x), y, reduction="sum") / batch_size
+
+
+def has_batch_norm(model: nn.Module) -> bool:
+    """Whether a sample's loss depends on the rest of its batch through BatchNorm."""
+    return any(is_batch_norm(module) for module in model.modules())
+
+
+def logits(model: nn.Module, x: Tensor) -> Tensor:
+    """The model's output, in float32 at least."""
+    out = model(x)
+    return out.float() if out.dtype in (torch.bfloat16, torch.float16) else out
+
+
+@contextmanager
+def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """Train or eval mode inside; every module's own mode after."""
+    before = {module: module.training for module in model.modules()}
+    model.train(training)
+    try:
+        yield
+    finally:
+        for module, mode in before.items():
+            module.training = mode
+
+
+def _pairs(data: Data) -> Iterable[tuple[Tensor, Tensor]]:
+    if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], Tensor):
+        return [data]
+    return cast(Iterable[tuple[Tensor, Tensor]], data)
+
+
+def _checked(chunk: int) -> int:
+    return integer("chunk", chunk, at_least=1)
+
+
+def _zeros(model: nn.Module) -> list[Tensor]:
+    return [torch.zeros_like(p, dtype=torch.float64) for p in model.parameters()]
+
+
+def _accumulate(total: list[Tensor], loss: Tensor, model: nn.Module) -> None:
+    gradient = torch.autograd.grad(loss, list(model.parameters()))
+    for t, g in zip(total, gradient, strict=True):
+        t += g

@@ -1,0 +1,105 @@
+"""Second moments of per-sample gradients: variance, simple noise scale, gradient diversity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+from torch.nn import functional as F
+
+from sgdm_lib.checks import integer
+from sgdm_lib.gradients.full import in_mode
+
+SAMPLES, NUMBERS = 256, 2**28  # held at once: at most so many samples, so many float32 numbers
+
+
+@dataclass(frozen=True)
+class GradientNoise:
+    """Second moments of the per-sample gradients at fixed weights.
+
+    Attributes:
+        full_gradient_norm: norm of the mean gradient.
+        variance: sigma^2, the mean squared distance of per-sample gradients from their mean
+            (trace of their covariance over the data set).
+
+    >>> noise = GradientNoise(full_gradient_norm=0.5, variance=4.0)
+    >>> noise.noise_scale, noise.diversity
+    (16.0, 17.0)
+    """
+
+    full_gradient_norm: float
+    variance: float
+
+    @property
+    def noise_scale(self) -> float:
+        """Simple noise scale variance / ||mean gradient||^2 in samples (McCandlish et al. 2018).
+
+        Infinite where the mean gradient is zero but the variance is not; NaN where both are.
+        """
+        square = self.full_gradient_norm**2
+        if square == 0:
+            return float("inf") if self.variance > 0 else float("nan")
+        return self.variance / square
+
+    @property
+    def diversity(self) -> float:
+        """n x gradient diversity of DiveBatch (arXiv 2509.16173): 1 + noise_scale, in samples."""
+        return 1 + self.noise_scale
+
+
+def gradient_noise(
+    model: nn.Module, data: tuple[Tensor, Tensor], *, chunk: int | None = None
+) -> GradientNoise:
+    """Measure full gradient norm and gradient variance over a data set, in eval mode.
+
+        variance = 1/n sum_i ||g_i||^2 - ||1/n sum_i g_i||^2
+
+    Per-sample gradients by ``torch.func``; weights, ``.grad``, BatchNorm statistics and the mode
+    stay untouched.
+
+    Args:
+        model: maps images to logits.
+        data: images, float (n, C, H, W), and labels, int64 (n,).
+        chunk: samples whose gradients are held at once, each as large as the model; None for as
+            many as fit into 1 GB, at most 256.
+
+    Returns:
+        Norm and variance; the mini-batch gradient of size b (drawn with replacement) has variance
+        ``variance / b``.
+
+    Raises:
+        ValueError: if ``chunk`` is not positive.
+
+    >>> model = nn.Linear(1, 2, bias=False)
+    >>> _ = nn.init.zeros_(model.weight)
+    >>> x, y = torch.ones(4, 1), torch.tensor([0, 0, 0, 1])  # gradients +-(-1/2, 1/2)
+    >>> noise = gradient_noise(model, (x, y))
+    >>> round(noise.full_gradient_norm**2, 6), round(noise.variance, 6)
+    (0.125, 0.375)
+    """
+    if chunk is None:
+        chunk = NUMBERS // max(sum(p.numel() for p in model.parameters()), 1)
+        chunk = min(max(chunk, 1), SAMPLES)
+    chunk = integer("chunk", chunk, at_least=1)
+    x, y = data
+    weights = {name: p.detach() for name, p in model.named_parameters()}
+    buffers = dict(model.named_buffers())
+
+    def loss(weights: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
+        out = functional_call(model, (weights, buffers), (image[None],))
+        return F.cross_entropy(out, label[None])
+
+    per_sample = vmap(grad(loss), in_dims=(None, 0, 0))
+    squares = torch.zeros((), dtype=torch.float64, device=x.device)
+    total = [torch.zeros_like(w, dtype=torch.float64) for w in weights.values()]
+    with in_mode(model, training=False):
+        for images, labels in zip(x.split(chunk), y.split(chunk), strict=True):
+            gradients = per_sample(weights, images, labels)
+            for sum_, name in zip(total, weights, strict=True):
+                sum_ += gradients[name].sum(0)
+                squares += gradients[name].square().sum(dtype=torch.float64)
+    mean_square = float(squares) / len(y)
+    norm_square = float(sum(t.square().sum() for t in total)) / len(y) ** 2
+    return GradientNoise(norm_square**0.5, max(mean_square - norm_square, 0.0))
