@@ -5,7 +5,7 @@ theorem's limit, and compares the bound with the measured weighted average for *
 exactly (second moments on quadratics) or by Monte Carlo (real mini-batches, nonconvex functions).
 The same case with a larger lr, or a forbidden schedule, must be reported as inadmissible.
 
-    python benchmarks/check_theory.py            nightly size, under two minutes on one core
+    python benchmarks/check_theory.py            nightly size, about a minute on one core
     python benchmarks/check_theory.py --quick    some seconds
 
 Exit status 0 if no bound is violated and every inadmissible setting is reported, else 1.

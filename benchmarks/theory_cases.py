@@ -172,7 +172,7 @@ def lyapunov_case(draw: Draw) -> Case:
     lr, batches = shape * top / curve * draw.share * draw.unit, draw.batches()
     own = {"smoothness": draw.smoothness, "optimizer": draw.optimizer}
     bound = theory.lyapunov_bound(lr, beta, batches, **draw.constants, optimizer=draw.optimizer)
-    if beta > 0.1 and draw.rng.integers(2):  # a jump faster than 1/momentum^2
+    if draw.steps > 1 and beta > 0.1 and draw.rng.integers(2):  # a jump faster than 1/momentum^2
         jump = lr.copy()
         jump[draw.steps // 2 :] *= 1.01 * theory.fastest_lr_growth(beta) * lr.max() / lr.min()
         forbidden, expected = theory.lyapunov_condition(jump, beta, **own), "lr growth"

@@ -208,6 +208,12 @@ def test_printed_limits_at_momentum_0_9():
     assert theory.theorem_32_condition(0.002, 0.9, growth=1.2, smoothness=1, version="repaired")
 
 
+def test_the_printed_maximum_is_always_the_first_limit():
+    limits = [theory.lr_limits(b) for b in np.linspace(0.001, 0.999, 999)]
+    assert min(x.first / x.second_constant for x in limits) == pytest.approx(1.5, abs=5e-3)
+    assert min(x.first / x.second_growth for x in limits) == pytest.approx(2.65, abs=0.05)
+
+
 def test_printed_theorems_fail_at_momentum_0_01():
     case = theory.counterexample(0.01)
     assert case.violated

@@ -41,6 +41,9 @@ class LrLimits:
 def lr_limits(momentum: float, *, smoothness: float = 1.0) -> LrLimits:
     """Return the step-size limits of Theorems 3.1 and 3.2 (NSHB; SHB: times 1 - momentum).
 
+    The first limit is the largest for every momentum (by a factor of at least 1.5 and 2.6), so the
+    printed maximum is the first limit and the minimum is the second one.
+
     >>> limits = lr_limits(0.9)
     >>> round(limits.first, 4), round(limits.second_constant, 4), round(limits.second_growth, 5)
     (0.027, 0.0175, 0.00274)

@@ -106,8 +106,7 @@ def implied_by_constant_lr_bound(momentum: float) -> Implied:
 
     T1's denominator must be at least 1/2, and its noise constant at most the printed one:
     ``C/(2 q) <= (3 beta^2+beta)/(2 (1+beta)) + 1`` for 3.1, ``C/(2 q) <= 2/(1-beta^2)`` for 3.2,
-    with q the denominator at the limit. The second limit, where it is the larger one in the
-    printed maximum of Theorem 3.2, is not covered.
+    with q the denominator at the limit, which is also the printed maximum (see `lr_limits`).
 
     >>> implied_by_constant_lr_bound(0.9)
     Implied(bias=True, theorem_31=True, theorem_32=True)

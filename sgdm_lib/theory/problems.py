@@ -101,7 +101,7 @@ class Quadratic:
 def quadratic_problem(
     curvatures: ArrayLike, *, start: ArrayLike = 1.0, variance: float = 0.0
 ) -> Quadratic:
-    """Make a quadratic of any positive spectrum; its exact moments: `theory.exact_gradient_norms`.
+    """Make a quadratic of any positive spectrum; exact moments: `theory.exact_gradient_norms`.
 
     >>> quadratic_problem([0.1, 2.0]).smoothness
     2.0
@@ -261,16 +261,13 @@ class RobustRegression:
         """Return the bound on sigma^2."""
         return 27 / 64 * float((self.inputs**2).sum(1).mean())
 
-    def _residuals(self, x: Array) -> Array:
-        return x @ self.inputs.T - self.targets
-
     def _slopes(self, x: Array) -> Array:
-        r = self._residuals(x)
+        r = x @ self.inputs.T - self.targets
         return 2 * r / (1 + r * r) ** 2
 
     def value(self, x: Array) -> Array:
         """Return f."""
-        r = self._residuals(x)
+        r = x @ self.inputs.T - self.targets
         return np.asarray((r * r / (1 + r * r)).mean(-1))
 
     def gradient(self, x: Array) -> Array:
