@@ -110,11 +110,12 @@ def curves(
         ValueError: if a column is unknown.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import EngFormatter
 
     choice("quantity", quantity, LABELS)
-    width = {1: 6.4, 2: 8.4}.get(len(over), 10.5)
+    size = {1: (6.4, 3.6), 2: (8.4, 3.6)}.get(len(over), (9.6, 4.2))
     figure, axes = plt.subplots(
-        1, len(over), figsize=(width, 3.6), sharey=True, squeeze=False, layout="constrained"
+        1, len(over), figsize=size, sharey=True, squeeze=False, layout="constrained"
     )
     for panel, column in zip(axes[0], over, strict=True):
         choice("over", column, LABELS)
@@ -123,12 +124,26 @@ def curves(
         panel.set_xlabel(LABELS[column])
         if log_x:
             panel.set_xscale("log")
+        else:
+            panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         if quantity in LOGARITHMIC:
-            panel.set_yscale("log")
+            _readable_log(panel)
     axes[0][0].set_ylabel(LABELS[quantity])
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4))
     return figure
+
+
+def _readable_log(panel: Axes) -> None:
+    """A logarithmic vertical axis with plain numbers, also where it spans less than a decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    few = high / low < 30
+    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _band(panel: Axes, runs: Sequence[Run], column: str, quantity: str, label: str, i: int) -> None:
@@ -183,6 +198,7 @@ def momentum_positions(paths: Mapping[str, Sequence[float]]) -> Figure:
         paths: for each optimizer the distance moved after 0, 1, 2... steps.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     figure, panel = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
     for i, (label, path) in enumerate(paths.items()):
@@ -190,7 +206,7 @@ def momentum_positions(paths: Mapping[str, Sequence[float]]) -> Figure:
         panel.plot(range(len(path)), path, color=colour, ls=dash, marker="o", ms=4, label=label)
     panel.set_xlabel("steps")
     panel.set_ylabel("distance moved (lr x gradient)")
-    panel.set_xticks(range(max(map(len, paths.values()))))
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.legend()
     return figure
 

@@ -7,6 +7,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,7 +57,7 @@ def execute_all(
     )
     threads = max(1, (os.cpu_count() or 1) // jobs)
     errors = []
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:  # torch has threads: no fork
         runs = [
             pool.submit(_execute, Job(root, build, c, parameters, keys[c], timeout, threads))
             for c in todo

@@ -1,0 +1,49 @@
+"""Shared fixtures: the built book, a browser, and one thread per test process."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+torch.set_num_threads(1)  # tiny tensors: threads would only wait for each other
+
+
+def pytest_collection_modifyitems(items):
+    """Without a GPU its tests are skipped, and say so."""
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory):
+    """The whole book, executed at quick scale and rendered with warnings as errors; once."""
+    out = tmp_path_factory.mktemp("book")
+    command = [sys.executable, "-m", "sgdm_lib", "book", "--scale", "quick", "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
+    return out / "_build"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium; required where SGDM_BROWSER says so, else skipped if it is missing."""
+    from playwright.sync_api import sync_playwright
+
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        message = "no Chromium found: install Debian's chromium, or set CHROMIUM to its path"
+        if os.environ.get("SGDM_BROWSER") == "required":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()

@@ -1,0 +1,157 @@
+"""The pipeline on a small book of its own: what runs again, what fails, and what is kept."""
+
+import nbformat
+import pytest
+
+from sgdm_lib.book import build, find_root, notebooks
+from sgdm_lib.book.execute import execute_all, provenance
+from sgdm_lib.book.page import Settings, begin
+
+PARAMETERS = "scale = 'quick'  # help\nseeds = 3\ndevice = 'auto'\nrecords = None"
+
+
+def notebook(*sources):
+    cells = [nbformat.v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": spec})
+
+
+@pytest.fixture
+def toy(tmp_path):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: chapters/00-one\nchapters:\n- file: chapters/01-two\n"
+    )
+    nbformat.write(notebook("print(scale, seeds)"), tmp_path / "chapters/00-one.ipynb")
+    nbformat.write(notebook("1 / (seeds - 2)"), tmp_path / "chapters/01-two.ipynb")
+    return tmp_path
+
+
+def execute(root, **parameters):
+    chosen = notebooks.chapters(root)
+    return execute_all(root, root / "_build", chosen, parameters, 2, 60, False)
+
+
+def test_failure_is_told_and_the_others_go_on(toy, capfd):
+    (error,) = execute(toy, scale="quick", seeds=2)
+    assert "chapters/01-two.ipynb, cell In [3]: ZeroDivisionError: division by zero" in error
+    assert "1 / (seeds - 2)" in error
+    partial = toy / "_build/failed/chapters/01-two.ipynb"
+    assert str(partial) in error
+    assert nbformat.read(partial, 4).cells[2].outputs == []
+    done = nbformat.read(toy / "_build/executed/chapters/00-one.ipynb", 4)
+    assert "quick 2" in done.cells[2].outputs[0].text
+    assert not (toy / "_build/executed/chapters/01-two.ipynb").exists()
+    assert "[2/2]" in capfd.readouterr().out
+
+    # a second run executes what failed only; a changed parameter executes both
+    execute(toy, scale="quick", seeds=2)
+    assert "1 of 2 chapters to execute" in capfd.readouterr().out
+    assert execute(toy, scale="quick", seeds=5) == []
+    assert "2 of 2 chapters to execute" in capfd.readouterr().out
+    assert execute(toy, scale="quick", seeds=5) == []
+    assert "0 of 2 chapters to execute" in capfd.readouterr().out
+
+
+def test_source_stays_clean(toy):
+    before = (toy / "chapters/00-one.ipynb").read_bytes()
+    chosen = notebooks.chapters(toy)[:1]
+    execute_all(toy, toy / "_build", chosen, {"scale": "quick"}, 1, 60, False)
+    assert (toy / "chapters/00-one.ipynb").read_bytes() == before
+    done = nbformat.read(toy / "_build/executed/chapters/00-one.ipynb", 4)
+    injected = [c for c in done.cells if "injected-parameters" in c.metadata.get("tags", [])]
+    assert ["remove-cell" in c.metadata.tags for c in injected] == [True], "equal to the default"
+
+
+def test_unknown_parameter_is_an_error(toy):
+    with pytest.raises(ValueError, match=r"got 'sclae': did you mean 'scale'"):
+        execute(toy, sclae="quick")
+    assert not (toy / "_build").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (lambda root: None, 0),
+        (lambda root: (root / "chapters/records/a.json").write_text("{}"), 2),
+        (
+            lambda root: nbformat.write(notebook("print(2)"), root / "chapters/00-one.ipynb"),
+            1,
+        ),
+    ],
+    ids=["nothing", "a record", "a notebook"],
+)
+def test_keys_change_with_what_decides_a_page(toy, change, again):
+    (toy / "chapters/records").mkdir()
+
+    def keys():
+        env = notebooks.environment(toy)
+        return [notebooks.key_of(toy / c, {}, env) for c in notebooks.chapters(toy)]
+
+    before = keys()
+    change(toy)
+    assert sum(a != b for a, b in zip(before, keys(), strict=True)) == again
+
+
+def test_chapters_are_chosen_by_beginning_or_part(toy):
+    paths = notebooks.chapters(toy)
+    assert [p.stem for p in notebooks.select(paths, "01")] == ["01-two"]
+    assert [p.stem for p in notebooks.select(paths, "one")] == ["00-one"]
+    assert len(notebooks.select(paths, "")) == 2
+    with pytest.raises(ValueError, match=r"01-two, got .09."):
+        notebooks.select(paths, "09")
+
+
+def test_no_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr(notebooks, "__file__", str(tmp_path / "a/b/c.py"))
+    with pytest.raises(ValueError, match="run it in a clone"):
+        find_root(tmp_path)
+
+
+def test_a_chapter_needs_one_parameters_cell(tmp_path):
+    path = tmp_path / "x.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(), path)
+    with pytest.raises(ValueError, match="one cell tagged 'parameters', got 0"):
+        notebooks.defaults(path)
+
+
+def test_build_refuses_before_it_executes(toy):
+    with pytest.raises(ValueError, match="chapter must be one of"):
+        build({}, root=toy, chapter="nosuch")
+
+
+def test_provenance_names_versions_and_parameters():
+    text = provenance({"scale": "quick"}, 12.34)
+    assert "`scale='quick'`" in text
+    assert "12.3 s" in text
+    assert "torch" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("huge", 3, "auto", None), "scale must be one of quick, paper, got 'huge'"),
+        (("quick", 0, "auto", None), "seeds must be a whole number >= 1, got 0"),
+        (("quick", 3, "gpu", None), "device must be auto, cpu or cuda, got 'gpu'"),
+    ],
+)
+def test_bad_settings(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        begin(*arguments)
+
+
+def test_settings_pick_by_scale(tmp_path):
+    settings = begin("quick", 2, "cpu", str(tmp_path))
+    assert settings == Settings("quick", range(2), "cpu", tmp_path)
+    assert settings.pick(quick=1, paper=2) == 1
+    assert begin("paper", 2, "cpu", None).pick(quick=1, paper=2) == 2
+
+
+def test_a_mistyped_parameter_of_papermill_is_refused(monkeypatch):
+    class Shell:
+        user_ns = {"In": ["", "scale = 'quick'", "# Parameters\nsclae = 'paper'\n"]}  # noqa: RUF012
+
+    monkeypatch.setattr("IPython.core.getipython.get_ipython", Shell)
+    with pytest.raises(ValueError, match=r"got .sclae."):
+        begin("quick", 3, "auto", None)

@@ -1,0 +1,53 @@
+"""The project's own files agree with each other."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sgdm_lib import __version__
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf8"))["project"]
+
+
+def test_conda_environment_has_the_same_dependencies():
+    extras = [d for each in PROJECT["optional-dependencies"].values() for d in each]
+    wanted = {d for d in [*PROJECT["dependencies"], *extras] if not d.startswith("sgdm-lib")}
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text("utf8"))["dependencies"]
+    (pip,) = (each["pip"] for each in environment if isinstance(each, dict))
+    assert set(pip) - {"--editable ."} == wanted
+    assert f"python{PROJECT['requires-python']}" in environment
+
+
+def test_versions_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf8"))
+    assert citation["version"] == PROJECT["version"] == __version__
+
+
+@pytest.mark.parametrize("name", ["torch", "torchvision"])
+def test_torch_has_lower_bounds_only(name):
+    (requirement,) = (d for d in PROJECT["dependencies"] if re.match(rf"{name}\W", d))
+    assert re.fullmatch(rf"{name}>=[\d.]+", requirement)
+
+
+def test_bibliography_has_every_citation():
+    keys = set(re.findall(r"@\w+\{(\w+),", (ROOT / "references.bib").read_text("utf8")))
+    cited = set()
+    for path in (ROOT / "chapters").glob("*.ipynb"):
+        for cell in json.loads(path.read_text("utf8"))["cells"]:
+            cited |= set(re.findall(r"\{cite(?::\w+)?\}`(\w+)`", "".join(cell["source"])))
+    assert cited
+    assert cited <= keys
+
+
+def test_readme_names_commands_that_exist():
+    text = (ROOT / "README.md").read_text("utf8")
+    makefile = (ROOT / "Makefile").read_text("utf8")
+    for target in re.findall(r"^ *make (\w+)", text, flags=re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+    for chapter in re.findall(r"chapters/[\w-]+\.ipynb", text):
+        assert (ROOT / chapter).is_file(), chapter
