@@ -25,7 +25,7 @@ def render(root: Path, build: Path) -> list[str]:
     print("Rendering the pages", flush=True)
     command = [str(program), "build", str(root), "--path-output", str(build.parent)]
     command += ["--all", "-W", "-n", "--keep-going", "-q"]
-    environment = {**os.environ, "BOOK_EXECUTED": str(build / "executed")}
+    environment = {**os.environ, "BOOK_EXECUTED": str(build / "executed"), "NO_COLOR": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode == 0:
         return []
