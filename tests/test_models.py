@@ -90,6 +90,27 @@ def test_resnet18_follows_the_published_layout():
     torch.testing.assert_close(net(x), expected)
 
 
+def test_wideresnet_follows_the_published_layout():
+    """Written out from Zagoruyko & Komodakis: BN-relu-conv twice, shortcut from the first relu."""
+    net = models.WideResNet(3, 5, depth=10, width=2).eval()
+    for norm in (m for m in net.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.uniform_(norm.bias, -1, 1)
+        nn.init.uniform_(norm.running_mean, -1, 1)
+    x = torch.rand(2, 3, 16, 16)
+    h = F.conv2d(x, net.conv1.weight, padding=1)
+    widths = []
+    for block, stride in zip(net.blocks, (1, 2, 2), strict=True):
+        y = block.bn1(h).clamp(min=0)
+        h = F.conv2d(y, block.shortcut.weight, stride=stride)
+        y = F.conv2d(y, block.conv1.weight, stride=stride, padding=1)
+        h = h + F.conv2d(block.bn2(y).clamp(min=0), block.conv2.weight, padding=1)
+        widths.append(h.shape[1])
+    assert widths == [32, 64, 128]
+    expected = net.fc(net.bn(h).clamp(min=0).mean((2, 3)))
+    torch.testing.assert_close(net(x), expected)
+    assert len(models.WideResNet(3, 5, depth=16, width=1).blocks) == 6
+
+
 def test_weights_depend_on_the_seed_alone():
     torch.manual_seed(11)
     first = models.build("cnn", (1, 8, 8), 10, seed=3)
