@@ -14,14 +14,6 @@ from torch import nn
 from sgdm_lib.optim import QHM, SHB, nesterov_to_qhm, shb_to_nshb_lr
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 # Against the equations
 
 

@@ -12,14 +12,6 @@ from optim_helpers import close, parameters, walk
 from sgdm_lib.optim import NSHB, QHM, SHB, nesterov_to_qhm, nshb_to_shb_lr, shb_to_nshb_lr
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def constant_gradient_positions(optimizer_of, steps=3):
     p = torch.zeros(1, dtype=torch.float64, requires_grad=True)
     optimizer, seen = optimizer_of([p]), []
