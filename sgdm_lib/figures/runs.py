@@ -1,8 +1,4 @@
-"""Figures in one style: colour-blind-safe, sharp on screens, legible on a dark page.
-
-Every function takes values (runs, plans, arrays), returns a matplotlib ``Figure`` and trains
-nothing. A line is the mean over seeds, the band its minimum and maximum, as in the papers.
-"""
+"""Figures and tables of runs, plans and gradient noise."""
 
 from __future__ import annotations
 
@@ -12,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgdm_lib.checks import choice
+from sgdm_lib.figures.style import DASHES, LABELS, LOGARITHMIC, colours
 from sgdm_lib.gradients import GradientNoise
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.records import Run
@@ -21,71 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from pandas.io.formats.style import Styler
-
-__all__ = [
-    "LABELS",
-    "colours",
-    "curves",
-    "momentum_positions",
-    "noise_table",
-    "plan_panels",
-    "totals",
-    "use_style",
-]
-
-LABELS = {
-    "epoch": "epochs",
-    "step": "optimizer steps",
-    "sfo": "SFO (per-sample gradients)",
-    "batch_size": "batch size (samples)",
-    "lr": "learning rate",
-    "train_loss": "training loss (nats)",
-    "train_accuracy": "training accuracy",
-    "test_loss": "test loss (nats)",
-    "test_accuracy": "test accuracy",
-    "full_gradient_norm": r"full gradient norm $\|\nabla f(\theta)\|$",
-    "full_gradient_norm_authors": "gradient norm, authors' estimator",
-    "seconds": "seconds",
-}
-LOGARITHMIC = {"full_gradient_norm", "full_gradient_norm_authors", "train_loss", "test_loss"}
-DASHES = ("-", "--", "-.", ":")
-
-
-def use_style() -> None:
-    """Set seaborn's and matplotlib's defaults to the house style; sharp pictures in notebooks."""
-    import seaborn
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
-
-    rc = {
-        "axes.edgecolor": "#5a6270",
-        "axes.grid.which": "major",
-        "axes.titlelocation": "left",
-        "axes.titlesize": "medium",
-        "figure.constrained_layout.use": True,
-        "figure.dpi": 100,
-        "figure.facecolor": "white",
-        "font.size": 10.5,
-        "grid.color": "#e3e6eb",
-        "legend.frameon": False,
-        "lines.linewidth": 1.8,
-    }
-    seaborn.set_theme(style="whitegrid", palette=colours(8), rc=rc)
-    set_matplotlib_formats("retina")
-
-
-def colours(count: int) -> list[str]:
-    """The first colours of the house palette (Okabe & Ito 2008, dark enough for lines on white)."""
-    palette = [
-        "#0072b2",
-        "#d55e00",
-        "#009e73",
-        "#aa4499",
-        "#e69f00",
-        "#56b4e9",
-        "#555555",
-        "#882255",
-    ]
-    return [palette[i % len(palette)] for i in range(count)]
 
 
 def curves(
@@ -189,26 +121,6 @@ def _lr_curve(plan: TrainingPlan, points: int = 40) -> tuple[np.ndarray, np.ndar
     steps = (plan.cumulative_steps - plan.steps)[:, None] + np.floor(inside * plan.steps[:, None])
     epochs = np.arange(plan.epochs)[:, None] + inside
     return epochs.ravel(), plan.lr(steps.ravel())
-
-
-def momentum_positions(paths: Mapping[str, Sequence[float]]) -> Figure:
-    """Positions of several optimizers, step by step, under a constant gradient of 1.
-
-    Args:
-        paths: for each optimizer the distance moved after 0, 1, 2... steps.
-    """
-    import matplotlib.pyplot as plt
-    from matplotlib.ticker import MaxNLocator
-
-    figure, panel = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-    for i, (label, path) in enumerate(paths.items()):
-        colour, dash = colours(i + 1)[i], DASHES[i % len(DASHES)]
-        panel.plot(range(len(path)), path, color=colour, ls=dash, marker="o", ms=4, label=label)
-    panel.set_xlabel("steps")
-    panel.set_ylabel("distance moved (lr x gradient)")
-    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panel.legend()
-    return figure
 
 
 def totals(plans: Mapping[str, TrainingPlan]) -> Styler:

@@ -1,0 +1,20 @@
+"""Figures in one style: colour-blind-safe, sharp on screens, legible on a dark page.
+
+Every function takes values (runs, plans, arrays), returns a matplotlib ``Figure`` and trains
+nothing. A line is the mean over seeds, the band its minimum and maximum, as in the papers.
+"""
+
+from sgdm_lib.figures.runs import curves, noise_table, plan_panels, totals
+from sgdm_lib.figures.style import LABELS, colours, use_style
+from sgdm_lib.figures.theory import momentum_positions
+
+__all__ = [
+    "LABELS",
+    "colours",
+    "curves",
+    "momentum_positions",
+    "noise_table",
+    "plan_panels",
+    "totals",
+    "use_style",
+]
