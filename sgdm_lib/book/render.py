@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,10 +26,10 @@ def render(root: Path, build: Path) -> list[str]:
     print("Rendering the pages", flush=True)
     command = [str(program), "build", str(root), "--path-output", str(build.parent)]
     command += ["--all", "-W", "-n", "--keep-going", "-q"]
-    environment = {**os.environ, "BOOK_EXECUTED": str(build / "executed"), "NO_COLOR": "1"}
+    environment = {**os.environ, "BOOK_EXECUTED": str(build / "executed")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode == 0:
         return []
-    lines = (done.stdout + done.stderr).splitlines()
+    lines = re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr).splitlines()  # no colours
     telling = [line for line in lines if "WARNING" in line or "ERROR" in line or "Error" in line]
     return telling or lines[-20:] or [f"jupyter-book ended with status {done.returncode}"]

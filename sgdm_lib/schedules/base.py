@@ -5,14 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import fields, replace
 from importlib import import_module
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 
 from sgdm_lib.checks import choice, number
 
 Unit = Literal["epoch", "step"]
-S = TypeVar("S", bound="Schedule")
 KINDS: dict[str, type[Schedule]] = {}
 POSITIVE = {"above": 0.0}
 NOT_NEGATIVE = {"at_least": 0.0}
@@ -68,7 +67,7 @@ class Schedule(ABC):
         values = np.asarray(self._at(times), dtype=np.float64)
         return values if isinstance(t, np.ndarray) else float(values)
 
-    def over(self: S, *, epochs: int, steps: int) -> S:
+    def over(self, *, epochs: int, steps: int) -> Self:
         """The same schedule for a run of this length: an open horizon filled in, a given one kept.
 
         Args:

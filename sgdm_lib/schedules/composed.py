@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -68,7 +68,7 @@ class WarmUp(Schedule):
         """Whether the second part still waits for the run's length."""
         return self.then.open_horizon
 
-    def over(self, *, epochs: int, steps: int) -> WarmUp:
+    def over(self, *, epochs: int, steps: int) -> Self:
         """The same schedule for a run of this length; see :meth:`Schedule.over`."""
         length = epochs if self.unit == "epoch" else steps
         if length <= self.length:

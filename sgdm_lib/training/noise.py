@@ -14,7 +14,7 @@ def final_noise(run: Run) -> GradientNoise:
     """Full gradient norm and single-sample variance at a run's final weights, on its training set.
 
     Args:
-        run: a run that still has its network, as :func:`sgdm_lib.fit` returns it.
+        run: a run that still has its network, as :func:`sgdm_lib.training.fit` returns it.
 
     Raises:
         ValueError: if the run was read from a record, which keeps no weights.

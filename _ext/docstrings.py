@@ -1,0 +1,32 @@
+"""Docstrings are written to be read in a terminal; make them read well on a page, too.
+
+An indented block in a docstring's description is a formula or a listing: shown as it is written,
+line by line. A bar is a bar: |x| is a norm or a count, never a substitution.
+"""
+
+import re
+
+SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields|Example|Examples|Note|Source):$")
+INDENT = "    "
+
+
+def show_formulas(app, what, name, obj, options, lines):
+    """Put ``::`` before each indented block of the description."""
+    out, described, literal = [], False, False
+    for i, line in enumerate(lines):
+        described = described or bool(SECTION.match(line))
+        indented = line.startswith(INDENT) and not described
+        if indented and not literal and i and not lines[i - 1].strip():
+            item = next((before for before in reversed(lines[:i]) if before.strip()), "")
+            literal = not re.match(r"\s*([*-]|\d\.) ", item) and not item.endswith("::")
+            if literal:
+                out += ["::", ""]
+        elif line.strip() and not indented:
+            literal = False
+        out.append(line if literal and line.strip() else line.replace("|", r"\|"))
+    lines[:] = out
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", show_formulas, priority=400)  # before napoleon's 500
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
