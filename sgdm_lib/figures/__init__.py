@@ -6,15 +6,25 @@ nothing. A line is the mean over seeds, the band its minimum and maximum, as in 
 
 from sgdm_lib.figures.runs import curves, noise_table, plan_panels, totals
 from sgdm_lib.figures.style import LABELS, colours, use_style
-from sgdm_lib.figures.theory import momentum_positions
+from sgdm_lib.figures.theory import (
+    line_panels,
+    lines,
+    momentum_positions,
+    stability_map,
+    table,
+)
 
 __all__ = [
     "LABELS",
     "colours",
     "curves",
+    "line_panels",
+    "lines",
     "momentum_positions",
     "noise_table",
     "plan_panels",
+    "stability_map",
+    "table",
     "totals",
     "use_style",
 ]
