@@ -7,6 +7,7 @@ where the run stands by one number, the step; the plan gives the rest.
 from __future__ import annotations
 
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def load(folder: Path, experiment: Experiment, device: torch.device) -> dict[str
         if not path.exists():
             continue
         try:
+            _check_sums(path)
             payload = torch.load(path, map_location=device, weights_only=True)
             made_for, state = Experiment.from_json(payload["experiment"]), payload["state"]
         except Exception as error:  # torch and zipfile raise a dozen types for a damaged file
@@ -66,6 +68,13 @@ def load(folder: Path, experiment: Experiment, device: torch.device) -> dict[str
     if damaged:
         raise RuntimeError(f"{damaged} and there is no other: start anew with resume=False")
     return None
+
+
+def _check_sums(path: Path) -> None:
+    """Refuse a file with a flipped bit: torch writes checksums, but does not read them."""
+    with zipfile.ZipFile(path) as file:
+        if (part := file.testzip()) is not None:
+            raise ValueError(f"the checksum of {part} is wrong")
 
 
 def delete(folder: Path) -> None:

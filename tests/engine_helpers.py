@@ -1,7 +1,8 @@
-"""What the tests of the engine share: small experiments, a small BatchNorm net, equality of runs."""
+"""What the engine's tests share: small experiments, a small BatchNorm net, equality of runs."""
 
 import os
 import signal
+import sys
 
 import torch
 from pandas.testing import assert_frame_equal
@@ -117,3 +118,14 @@ def run_to_the_end(experiment, folder):
     use_batch_norm_net()
     keep_last_state(folder)
     training.fit(experiment, out=folder, device="cpu", progress=False)
+
+
+def run_until_told(experiment, folder):
+    """Run in a child process that a signal will end, as the command line does."""
+    torch.set_num_threads(1)
+    use_batch_norm_net()
+    ongoing.RECORD_SECONDS = 0.0
+    try:
+        training.fit(experiment, out=folder, device="cpu", progress=False)
+    except KeyboardInterrupt:
+        sys.exit(130)

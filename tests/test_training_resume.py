@@ -1,11 +1,20 @@
 """Killed at any moment and run again, a run ends with the same bits."""
 
 import multiprocessing
+import os
 import signal
+import time
 
 import pytest
 import torch
-from engine_helpers import STEPS, assert_same_history, run_and_die, run_to_the_end, small
+from engine_helpers import (
+    STEPS,
+    assert_same_history,
+    run_and_die,
+    run_to_the_end,
+    run_until_told,
+    small,
+)
 
 from sgdm_lib import records
 
@@ -30,7 +39,7 @@ def processes():
     """Children forked from a server that has imported torch once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["sgdm_lib.training", "sklearn.datasets", "pandas.testing", "pyarrow.parquet"]
+        ["sgdm_lib.training", "torch._dynamo", "sklearn.datasets", "pandas", "pyarrow.parquet"]
     )
     return context
 
@@ -74,8 +83,25 @@ def test_killed_and_resumed_is_the_same_run(processes, undisturbed, tmp_path, mo
 
 
 def test_killed_again_and_again(processes, undisturbed, tmp_path):
-    for count in (3, 20, 1, 40, 7):
+    for count in (3, 20, 1, 40):
         code = in_child(processes, run_and_die, EXPERIMENT, tmp_path, "step", count)
         assert code == -signal.SIGKILL
+    assert in_child(processes, run_to_the_end, EXPERIMENT, tmp_path) == 0
+    assert_same_history(records.load(undisturbed).history, records.load(tmp_path).history)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_program_saves_and_leaves_with_the_status_of_its_signal(
+    processes, undisturbed, tmp_path, number, status
+):
+    child = processes.Process(target=run_until_told, args=(EXPERIMENT, tmp_path))
+    child.start()
+    while not (tmp_path / "run.json").exists() and child.is_alive():
+        time.sleep(0.001)
+    os.kill(child.pid, number)
+    child.join()
+    assert child.exitcode == status
+    assert records.load(tmp_path).status == "interrupted"
+    assert (tmp_path / "checkpoint.pt").exists()
     assert in_child(processes, run_to_the_end, EXPERIMENT, tmp_path) == 0
     assert_same_history(records.load(undisturbed).history, records.load(tmp_path).history)
