@@ -280,17 +280,17 @@ class TrainingPlan:
         >>> print(TrainingPlan(1_000, 6, StageGrowth(8, 4, every=2), 0.1).preview())
         1,000 samples, 6 epochs: 330 steps, SFO 6,000 (nominal 6,096)
         lr 0.1; momentum 0.9
-          epochs  batch_size  steps/epoch                 lr
-             1-2           8          125                0.1
-             3-4          32           32                0.1
-             5-6         128            8                0.1
+          epochs  batch_size  steps/epoch                      lr
+             1-2           8          125                     0.1
+             3-4          32           32                     0.1
+             5-6         128            8                     0.1
         """
         hyper = "; ".join(f"{name} {s}" for name, s in self._hyperparameters().items())
         lines = [
             f"{self.n_train:,} samples, {self.epochs:,} epochs: {self.total_steps:,} steps, "
             f"SFO {self.total_sfo:,} (nominal {self.total_sfo_nominal:,})",
             hyper,
-            "  epochs  batch_size  steps/epoch                 lr",
+            "  epochs  batch_size  steps/epoch                      lr",
         ]
         table = self.table()
         for stage in self.stages:
@@ -298,7 +298,7 @@ class TrainingPlan:
             span = f"{stage.first_epoch + 1}-{last}" if stage.epochs > 1 else f"{last}"
             begin, end = table["lr_first"][stage.first_epoch], table["lr_last"][last - 1]
             lr = f"{begin:.4g}" if begin == end else f"{begin:.4g} -> {end:.4g}"
-            lines.append(f"{span:>8}{stage.batch_size:>12}{stage.steps_per_epoch:>13}{lr:>19}")
+            lines.append(f"{span:>8}{stage.batch_size:>12}{stage.steps_per_epoch:>13}{lr:>24}")
         return "\n".join(lines)
 
     def __str__(self) -> str:
