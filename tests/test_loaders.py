@@ -110,6 +110,20 @@ def test_length_in_the_loop_is_the_running_epochs_if_announced_else_the_next_one
     assert len(sampler) == 4
 
 
+@settings(deadline=None, max_examples=50)
+@given(plans(), st.data())
+def test_a_whole_run_is_one_iteration(plan, data):
+    everything = written_out_batches(plan, 2)
+    step = data.draw(st.integers(0, plan.total_steps - 1))
+    sampler = PlanBatchSampler(plan, seed=2, whole_run=True)
+    sampler.resume_at(step)
+    sampler.set_epoch(0)  # a trainer's own count of epochs says nothing here
+    assert list(sampler) == everything[step:]
+    assert len(sampler) == plan.total_steps
+    pieces = PlanBatchSampler(plan, seed=2, whole_run=True, micro_batch_size=3)
+    assert len(pieces) == len(list(pieces))
+
+
 # In a DataLoader
 
 

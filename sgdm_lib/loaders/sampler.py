@@ -45,6 +45,10 @@ class PlanBatchSampler(Sampler[list[int]]):
     weight. Every replica has the same number of pieces in a step (a missing one is replaced by a
     sample of weight 0).
 
+    **Whole run.** Some trainers ask once how long an epoch is and take every epoch for as long.
+    With ``whole_run=True`` one ``iter()`` goes through all epochs of the plan and the length is the
+    whole run's: to such a trainer the run is one epoch (evaluate and save by steps then).
+
     Args:
         plan: the plan; indices run over its ``n_train`` samples.
         seed: the order's seed, 0 .. 2**32 - 1, the same in every replica.
@@ -52,6 +56,7 @@ class PlanBatchSampler(Sampler[list[int]]):
         micro_batch_size: the most samples to load at once, >= 1; None: a replica's whole share.
         num_replicas: number of processes that share each batch, >= 1.
         rank: which of them this one is, 0 .. ``num_replicas`` - 1.
+        whole_run: one ``iter()`` runs to the end of the plan; :meth:`set_epoch` does nothing then.
 
     Raises:
         ValueError: if an argument is out of range.
@@ -81,6 +86,7 @@ class PlanBatchSampler(Sampler[list[int]]):
         micro_batch_size: int | None = None,
         num_replicas: int = 1,
         rank: int = 0,
+        whole_run: bool = False,
     ) -> None:
         if micro_batch_size is not None:
             fix = "give the number of samples that fit in memory, or None"
@@ -92,6 +98,7 @@ class PlanBatchSampler(Sampler[list[int]]):
         self.num_replicas = integer("num_replicas", num_replicas, at_least=1)
         fix = f"replicas are numbered from 0; there are {self.num_replicas}"
         self.rank = integer("rank", rank, at_least=0, at_most=self.num_replicas - 1, fix=fix)
+        self.whole_run = whole_run
         self._next_step = 0
         self._announced = False
         self._announced_start: int | None = None  # of the epoch that set_epoch named last
@@ -111,6 +118,8 @@ class PlanBatchSampler(Sampler[list[int]]):
     def coming_steps(self) -> range:
         """The global steps of the next ``iter()``: from ``next_step`` to the end of its epoch.
 
+        (To the end of the plan with ``whole_run``.)
+
         Raises:
             ValueError: if the plan is at its end.
         """
@@ -120,7 +129,8 @@ class PlanBatchSampler(Sampler[list[int]]):
                 f"epoch must be < {plan.epochs}, the plan's epochs, got {plan.epochs}: the plan "
                 "ends there; loop over range(sampler.epoch, plan.epochs), or plan more epochs"
             )
-        return range(self._next_step, int(plan.cumulative_steps[epoch]))
+        end = plan.total_steps if self.whole_run else int(plan.cumulative_steps[epoch])
+        return range(self._next_step, end)
 
     def set_epoch(self, epoch: int) -> None:
         """Name the epoch of the next ``iter()``.
@@ -135,6 +145,8 @@ class PlanBatchSampler(Sampler[list[int]]):
             ValueError: if the plan has no such epoch.
         """
         first = self.plan.first_step(epoch)
+        if self.whole_run:
+            return
         if self.epoch != epoch:
             self._next_step = first
         self._announced, self._announced_start = True, None
@@ -188,26 +200,31 @@ class PlanBatchSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         # All in the generator's body, so that nothing happens until the first batch is drawn: a
         # DataLoader with workers calls iter() twice for its first epoch and drops one of the two.
-        steps, epoch = self.coming_steps(), self.epoch
+        steps = self.coming_steps()
         self._next_step = steps.stop
         self._announced_start = steps.start if self._announced else None
         self._announced = False
-        order = self._order(epoch)
         for step in steps:
-            first = self.plan.position(step).first
+            at = self.plan.position(step)
+            if step == steps.start or at.step_in_epoch == 0:
+                order = self._order(at.epoch)
             for piece in self._pieces(step):
-                at = piece if len(piece) else range(first, first + 1)
-                yield order[at.start : at.stop : at.step].tolist()
+                piece = piece if len(piece) else range(at.first, at.first + 1)
+                yield order[piece.start : piece.stop : piece.step].tolist()
 
     def __len__(self) -> int:
         """Batches that the next ``iter()`` yields (pieces, with micro-batches), 0 after the end.
 
+        With ``whole_run`` always those of the whole plan, wherever the next ``iter()`` starts.
         While an epoch named by :meth:`set_epoch` runs, still the length of that epoch, so that
         loops which count on the length of the running one are right.
         """
+        if self.whole_run:
+            return sum(self._batches_from(self.plan.first_step(e)) for e in range(self.plan.epochs))
         start = self._next_step if self._announced_start is None else self._announced_start
-        if start == self.plan.total_steps:
-            return 0
-        end = int(self.plan.cumulative_steps[self.plan.position(start).epoch])
-        full, last = len(self._pieces(start)), len(self._pieces(end - 1))
-        return full * (end - 1 - start) + last
+        return 0 if start == self.plan.total_steps else self._batches_from(start)
+
+    def _batches_from(self, step: int) -> int:
+        """Batches from a step to the end of its epoch: all steps but the last have equally many."""
+        end = int(self.plan.cumulative_steps[self.plan.position(step).epoch])
+        return len(self._pieces(step)) * (end - 1 - step) + len(self._pieces(end - 1))
