@@ -181,12 +181,16 @@ def main() -> None:
     ]
     print("\n".join(head), flush=True)
     rows = measure(dataset, options.batch_sizes, options.workers, options.repeats, options.seconds)
-    print(f"load {os.getloadavg()[0]:.1f} at the end")
+    end = (
+        f"Load at the end: {os.getloadavg()[0]:.1f}. Theirs keeps about 2.5 of it busy; more means "
+        "that others used the machine, which costs both sides."
+    )
+    print(end)
     command = "`SGDM_DATA=... python benchmarks/input_pipeline.py --write`"
     if options.write:
         RESULTS.mkdir(exist_ok=True)
         file = RESULTS / f"input_pipeline_{today}.md"
-        file.write_text("\n".join([*head, *rows, "", f"Made by {command}.", ""]))
+        file.write_text("\n".join([*head, *rows, "", end, "", f"Made by {command}.", ""]))
         print(f"written to {file}")
 
 
