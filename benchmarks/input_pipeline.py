@@ -182,8 +182,8 @@ def main() -> None:
     print("\n".join(head), flush=True)
     rows = measure(dataset, options.batch_sizes, options.workers, options.repeats, options.seconds)
     end = (
-        f"Load at the end: {os.getloadavg()[0]:.1f}. Theirs keeps about 2.5 of it busy; more means "
-        "that others used the machine, which costs both sides."
+        f"Load at the end: {os.getloadavg()[0]:.1f}. The measurement itself is at most three "
+        "busy processes; more means that others used the machine, which costs both sides."
     )
     print(end)
     command = "`SGDM_DATA=... python benchmarks/input_pipeline.py --write`"
