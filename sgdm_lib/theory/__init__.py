@@ -8,6 +8,7 @@ Every bound comes as an array: entry T-1 holds for the first T steps. numpy is a
   T3Q `nonincreasing_lr_bound`, T3x `lyapunov_family_bound`; each with a ``*_condition``
 * Kamo & Iiduka as printed: `theorem_31_bound`, `theorem_32_bound`, `lemma_a4_bound`
 * quadratics: `spectral_radius`, `stability_limit`, `stationary_floor`, `exact_gradient_norms`
+* all of them at once: `guarantees`
 * regimes and price: `hierarchy_bound`, `critical_batch_size`, `sfo_to_target`, exponents
 * problems with known constants, and `simulate`
 """
@@ -53,6 +54,7 @@ from .dynamics import (
     stationary_floor,
     zero_start_factor,
 )
+from .guarantees import Guarantee, guarantees
 from .lyapunov import (
     fastest_lr_growth,
     largest_momentum,
@@ -114,6 +116,7 @@ __all__ = [
     "Certificate",
     "Coefficients",
     "Counterexample",
+    "Guarantee",
     "Implied",
     "LrLimits",
     "Problem",
@@ -139,6 +142,7 @@ __all__ = [
     "growth_factor_printed",
     "growth_penalty",
     "growth_stage_limit",
+    "guarantees",
     "hierarchy_bound",
     "implied_by_constant_lr_bound",
     "initial_gap",
