@@ -13,7 +13,6 @@ from torch import nn
 
 from sgdm_lib.optim import QHM, SHB, nesterov_to_qhm, shb_to_nshb_lr
 
-
 # Against the equations
 
 
