@@ -51,3 +51,15 @@ def test_readme_names_commands_that_exist():
         assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
     for chapter in re.findall(r"chapters/[\w-]+\.ipynb", text):
         assert (ROOT / chapter).is_file(), chapter
+
+
+def test_readme_example_runs(capsys):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf8"), re.S)
+    assert len([line for line in example.splitlines() if line]) <= 20
+    names = {}
+    exec(example, names)
+    assert "10 epochs" in capsys.readouterr().out
+    digits, model = names["digits"], names["model"]
+    correct = model(digits.x_test / 255).argmax(1) == digits.y_test
+    assert correct.float().mean() > 0.9
+    assert names["scheduler"].last_epoch == names["plan"].total_steps
