@@ -16,7 +16,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -145,9 +145,10 @@ class TrainingPlan:
             at = int(bad.argmax())
             limit = {"lr": ">= 0 and finite", "momentum": ">= 0 and < 1", "nu": ">= 0 and <= 1"}
             schedule = getattr(self, name)
+            when = f"epoch {at + 1}" if schedule.unit == "epoch" else f"step {at} (from 0)"
             raise ValueError(
-                f"{name} must be {limit[name]}, got {values[at]:g} in {schedule.unit} {at} of "
-                f"{schedule}: change its start, factor or cap"
+                f"{name} must be {limit[name]}, got {values[at]:g} in {when} of {schedule}: "
+                "change its start, factor or cap"
             )
 
     def _over_run(self, schedule: Schedule) -> np.ndarray:
@@ -266,12 +267,15 @@ class TrainingPlan:
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of everything the plan decides; equal plans have equal ones."""
-        digest = hashlib.sha256(json.dumps([self.n_train, self.epochs]).encode())
-        digest.update(self.batch_sizes.tobytes())
+        """Short hash of everything the plan decides; equal plans have equal ones, everywhere."""
+        parts: list[Any] = [self.n_train, self.epochs, self.batch_sizes.tolist()]
         for name, schedule in self._hyperparameters().items():
-            digest.update(name.encode() + self._over_run(schedule).tobytes())
-        return digest.hexdigest()[:16]
+            try:
+                parts.append([name, schedule.to_dict()])
+            except ValueError:  # a function without a name: its values, free of the last bits
+                values = self._over_run(schedule).astype(np.float32)
+                parts.append([name, values.tolist()])
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     def preview(self) -> str:
         """The plan as a few lines of text: totals, then one line a stage.

@@ -206,7 +206,7 @@ def test_bad_values_are_refused(make, message):
     [(Cosine(0.1, horizon=200), "longer"), (Cosine(0.1, horizon=50), "shorter")],
 )
 def test_a_schedule_for_another_length_is_refused(schedule, relation):
-    message = rf"must be 100 epochs, the length of the plan, got .* \(the schedule is {relation}"
+    message = rf"must be 100 epochs, the time it has, got .* \(the schedule is {relation}"
     with pytest.raises(ValueError, match=message):
         schedule.over(epochs=100, steps=7)
     with pytest.raises(

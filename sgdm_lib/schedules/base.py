@@ -84,7 +84,7 @@ class Schedule(ABC):
         if horizon != length:
             relation = "longer" if horizon > length else "shorter"
             raise ValueError(
-                f"horizon of {self.formula} must be {length} {self.unit}s, the length of the plan, "
+                f"horizon of {self.formula} must be {length} {self.unit}s, the time it has, "
                 f"got {horizon:g} (the schedule is {relation} than the plan): leave horizon open, "
                 "or change the number of epochs"
             )
