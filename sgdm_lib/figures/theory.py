@@ -85,6 +85,7 @@ def line_panels(
     *,
     log: str = "",
     columns: int = 3,
+    own_y: bool = False,
 ) -> Figure:
     """Several panels of curves with common axes; a label keeps its colour and dash everywhere.
 
@@ -94,6 +95,7 @@ def line_panels(
         y: vertical axis label.
         log: which axes are logarithmic: "", "x", "y" or "xy".
         columns: panels in a row.
+        own_y: give every panel its own vertical range.
 
     Raises:
         ValueError: if ``log`` is unknown.
@@ -102,9 +104,14 @@ def line_panels(
 
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    size = (3.2 * columns, 2.8 * rows + 0.5)
     figure, axes = plt.subplots(
-        rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
+        rows,
+        columns,
+        figsize=(3.2 * columns, (3.4 if rows == 1 else 2.8) * rows + 0.5),
+        sharex=True,
+        sharey=not own_y,
+        squeeze=False,
+        layout="constrained",
     )
     names = list(dict.fromkeys(label for series in panels.values() for label in series))
     for panel, (title, series) in zip(axes.flat, panels.items(), strict=False):
