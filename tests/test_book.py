@@ -5,7 +5,10 @@ import pytest
 
 from sgdm_lib.book import build, find_root, notebooks
 from sgdm_lib.book.execute import execute_all, provenance
-from sgdm_lib.book.page import Settings, begin
+from sgdm_lib.book.page import Settings, begin, recorded
+from sgdm_lib.experiment import Experiment
+from sgdm_lib.records import RecordError
+from sgdm_lib.training import fit
 
 PARAMETERS = "scale = 'quick'  # help\nseeds = 3\ndevice = 'auto'\nrecords = None"
 
@@ -155,3 +158,16 @@ def test_a_mistyped_parameter_of_papermill_is_refused(monkeypatch):
     monkeypatch.setattr("IPython.core.getipython.get_ipython", Shell)
     with pytest.raises(ValueError, match=r"got .sclae."):
         begin("quick", 3, "auto", None)
+
+
+def test_recorded_runs_are_found_by_name_and_seed(tmp_path):
+    run = Experiment(
+        dataset="digits", model="mlp", optimizer="nshb", epochs=1, batch_size=512, lr=0.1
+    )
+    for seed in (10, 2):
+        fit(run.replace(seed=seed), out=tmp_path / f"a/b/seed{seed}", progress=False)
+    assert [each.experiment.seed for each in recorded("a/b", tmp_path)] == [2, 10]
+    assert recorded("a/c", tmp_path) == []
+    (tmp_path / "a/b/seed2/run.json").write_text("{")
+    with pytest.raises(RecordError, match=r"run\.json"):
+        recorded("a/b", tmp_path)

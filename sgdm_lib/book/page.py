@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sgdm_lib.book.notebooks import PARAMETERS, assignments
+from sgdm_lib import records as on_disk
+from sgdm_lib.book.notebooks import PARAMETERS, assignments, find_root
 from sgdm_lib.checks import choice, integer
+from sgdm_lib.records import Run
 
-__all__ = ["SCALES", "Settings", "begin", "note"]
+__all__ = ["SCALES", "Settings", "begin", "note", "recorded"]
 
 SCALES = ("quick", "paper")
 T = TypeVar("T")
@@ -81,3 +83,22 @@ def note(name: str, value: float | int | str) -> None:
 
     plain = value if isinstance(value, (str, int)) else float(value)
     glue(name, plain, display=False)
+
+
+def recorded(name: str, folder: Path | None = None) -> list[Run]:
+    """The recorded runs of an experiment, one a seed; none if it has not been run.
+
+    Args:
+        name: a name of :func:`sgdm_lib.papers.catalogue`.
+        folder: where ``sgdm run --out`` put them; None: the checkout's ``chapters/records``.
+
+    Returns:
+        The finished runs (a diverged one is finished), by seed.
+
+    Raises:
+        sgdm_lib.records.RecordError: if a record is there but cannot be read.
+    """
+    folder = folder or find_root() / "chapters" / "records"
+    runs = [on_disk.load(path.parent) for path in (folder / name).glob("seed*/run.json")]
+    ended = [run for run in runs if run.status in ("finished", "diverged")]
+    return sorted(ended, key=lambda run: run.experiment.seed)
