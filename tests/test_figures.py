@@ -47,6 +47,17 @@ def test_curves_skip_epochs_without_a_measurement():
     np.testing.assert_array_equal(figure.axes[0].get_lines()[0].get_xdata(), [2])
 
 
+def test_curves_without_runs_say_so():
+    figure = figures.curves({"a": [], "b": []}, "test_accuracy", ["epoch"])
+    assert figure.get_suptitle() == "not yet run"
+
+
+def test_history_shows_the_last_rows(runs):
+    html = figures.history(runs[0], last=2).to_html()
+    assert html.count("<tr>") == 3
+    assert "2,874" in html
+
+
 def test_unknown_column_is_refused(runs):
     with pytest.raises(ValueError, match="did you mean 'train_loss'"):
         figures.curves({"a": runs}, "train_los")
@@ -76,6 +87,13 @@ def test_tables():
     html = figures.noise_table({"a": GradientNoise(2.0, 40.0)}, {"a": 8}).to_html()
     assert "5.0000" in html
     assert "4.0000" in html
+
+
+def test_provenance_says_what_was_run_and_what_was_not(runs):
+    html = figures.provenance({"a": runs, "b": []}, {"a": "x/a", "b": "x/b"}).to_html()
+    assert "0, 1" in html
+    assert html.count("not yet run") == 1
+    assert "x/b" in html
 
 
 def test_estimate_grows_with_the_run():

@@ -4,7 +4,7 @@ Every function takes values (runs, plans, arrays), returns a matplotlib ``Figure
 nothing. A line is the mean over seeds, the band its minimum and maximum, as in the papers.
 """
 
-from sgdm_lib.figures.runs import curves, noise_table, plan_panels, totals
+from sgdm_lib.figures.runs import curves, history, noise_table, plan_panels, provenance, totals
 from sgdm_lib.figures.style import LABELS, colours, use_style
 from sgdm_lib.figures.theory import (
     line_panels,
@@ -18,11 +18,13 @@ __all__ = [
     "LABELS",
     "colours",
     "curves",
+    "history",
     "line_panels",
     "lines",
     "momentum_positions",
     "noise_table",
     "plan_panels",
+    "provenance",
     "stability_map",
     "table",
     "totals",

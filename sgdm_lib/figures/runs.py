@@ -52,7 +52,8 @@ def curves(
     for panel, column in zip(axes[0], over, strict=True):
         choice("over", column, LABELS)
         for i, (label, group) in enumerate(runs.items()):
-            _band(panel, group, column, quantity, label, i)
+            if group:
+                _band(panel, group, column, quantity, label, i)
         panel.set_xlabel(LABELS[column])
         if log_x:
             panel.set_xscale("log")
@@ -62,7 +63,10 @@ def curves(
             _readable_log(panel)
     axes[0][0].set_ylabel(LABELS[quantity])
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4))
+    if labels:
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4))
+    else:
+        figure.suptitle("not yet run")
     return figure
 
 
@@ -135,6 +139,37 @@ def totals(plans: Mapping[str, TrainingPlan]) -> Styler:
         "nominal SFO": [plan.total_sfo_nominal for plan in plans.values()],
     }
     return pandas.DataFrame(rows).style.hide(axis="index").format(thousands=",")
+
+
+def history(run: Run, last: int = 3) -> Styler:
+    """The last rows of a run's history as a table."""
+    shown = ["epoch", "step", "sfo", "batch_size", "lr", "train_loss", "test_accuracy"]
+    columns = [*shown, "full_gradient_norm", "seconds"]
+    table = run.history[columns].tail(last).style.hide(axis="index")
+    return table.format(precision=3, thousands=",")
+
+
+def provenance(runs: Mapping[str, Sequence[Run]], names: Mapping[str, str]) -> Styler:
+    """A table of recorded runs: name, seeds, machine, time, code; or that there is none yet."""
+    import pandas
+
+    rows = []
+    for label, name in names.items():
+        group = runs.get(label, ())
+        found = [run.provenance for run in group]
+        rows.append(
+            {
+                "schedule": label,
+                "recorded as": name,
+                "seeds": ", ".join(str(p["seed"]) for p in found) or "not yet run",
+                "machine": ", ".join(sorted({p["device"] for p in found})) or "-",
+                "minutes a run": f"{sum(p['seconds'] for p in found) / len(found) / 60:.0f}"
+                if found
+                else "-",
+                "code": ", ".join(sorted({p["code_version"].split(" ")[0] for p in found})) or "-",
+            }
+        )
+    return pandas.DataFrame(rows).style.hide(axis="index")
 
 
 def noise_table(noise: Mapping[str, GradientNoise], batch_sizes: Mapping[str, int]) -> Styler:
