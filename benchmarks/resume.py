@@ -76,17 +76,17 @@ def run(experiment: Experiment, folder: str, place: Any) -> None:
     announced(ongoing, "measure", 2)
     announced(checkpoint, "save", 3)
     announced(records, "save", 4)
-    step_done, finish = ongoing.Progress.step_done, ongoing.Ongoing._finish
+    step_done, finish = ongoing.Progress.step_done, ongoing.Ongoing.finish
 
     def counted(bar: Any, images: int) -> None:
         place[0], place[1] = 1, place[1] + 1
         step_done(bar, images)
 
     def keep(self: ongoing.Ongoing) -> None:
-        torch.save(self._state(), Path(folder) / "last.pt")
+        torch.save(self.state(), Path(folder) / "last.pt")
         finish(self)
 
-    ongoing.Progress.step_done, ongoing.Ongoing._finish = counted, keep  # type: ignore[method-assign]
+    ongoing.Progress.step_done, ongoing.Ongoing.finish = counted, keep  # type: ignore[method-assign]
     training.fit(experiment, out=folder, device="cpu", progress=False)
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from sgdm_lib import checkpoint, models, records, training
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.schedules import StageGrowth
+from sgdm_lib.steps import EagerStep
 from sgdm_lib.training import ongoing
 
 STEPS = 2 * 25 + 2 * 13  # of small(): 200 images in batches of 8 (2 epochs), then 16 (2 epochs)
@@ -55,13 +56,13 @@ def use_batch_norm_net():
 
 def keep_last_state(folder):
     """Leave weights, momentum and BatchNorm of a finished run in ``folder / last.pt``."""
-    finish = ongoing.Ongoing._finish
+    finish = ongoing.Ongoing.finish
 
     def keep(self):
-        torch.save(self._state(), folder / "last.pt")
+        torch.save(self.state(), folder / "last.pt")
         finish(self)
 
-    ongoing.Ongoing._finish = keep
+    ongoing.Ongoing.finish = keep
 
 
 def run_and_die(experiment, folder, moment, count):
@@ -87,7 +88,7 @@ def run_and_die(experiment, folder, moment, count):
         setattr(owner, name, wrapped)
 
     if moment == "step":
-        before(ongoing.EagerStep, "__call__")
+        before(EagerStep, "__call__")
     elif moment == "measuring":
         before(ongoing, "measure")
     elif moment == "half a checkpoint":

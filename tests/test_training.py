@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from sgdm_lib import data, models, records, training
 from sgdm_lib.experiment import OPTIMIZERS
 from sgdm_lib.schedules import Cosine, Diminishing, Polynomial, StageGrowth
-from sgdm_lib.training import fit, fit_many, ongoing
+from sgdm_lib.steps import EagerStep
+from sgdm_lib.training import fit, fit_many, lanes, ongoing
 
 
 def quietly(experiment, **options):
@@ -117,14 +118,14 @@ def test_test_loss_and_accuracy_are_means_over_the_test_images():
 
 def test_hyperparameters_of_every_step_follow_the_plan(monkeypatch):
     seen = []
-    step = ongoing.EagerStep.__call__
+    step = EagerStep.__call__
 
     def spy(self, x, y):
         group = self.optimizer.param_groups[0]
         seen.append((len(y), group["lr"], group["momentum"]))
         step(self, x, y)
 
-    monkeypatch.setattr(ongoing.EagerStep, "__call__", spy)
+    monkeypatch.setattr(EagerStep, "__call__", spy)
     experiment = small(lr=Polynomial(0.1, unit="step"), momentum=StageGrowth(0.5, 1.5, every=2))
     plan = experiment.plan(200)
     quietly(experiment)
@@ -166,7 +167,7 @@ def test_a_record_on_disk_is_the_run(tmp_path):
 
 def test_a_finished_run_is_not_run_again(tmp_path, monkeypatch):
     run = quietly(small(), out=tmp_path)
-    monkeypatch.setattr(training, "Ongoing", None)  # would fail if it were used
+    monkeypatch.setattr(training, "run_lanes", None)  # would fail if it were used
     assert_same_history(quietly(small(), out=tmp_path).history, run.history)
 
 
@@ -187,7 +188,7 @@ class StopAfter:
 
     def __init__(self, steps, number, monkeypatch):
         self.left, self.number = steps, number
-        step_done = training.Progress.step_done
+        step_done = lanes.Progress.step_done
 
         def counted(bar, images):
             step_done(bar, images)
@@ -195,7 +196,7 @@ class StopAfter:
             if self.left == 0:
                 os.kill(os.getpid(), self.number)
 
-        monkeypatch.setattr(training.Progress, "step_done", counted)
+        monkeypatch.setattr(lanes.Progress, "step_done", counted)
 
 
 @pytest.mark.parametrize("after", [1, 25, 50, 75])
@@ -263,13 +264,49 @@ def test_fit_outside_the_main_thread(tmp_path):
     assert_same_history(runs[0].history, quietly(small()).history)
 
 
-def test_fit_many_keeps_order_and_equals_fit(tmp_path):
-    experiments = [small(seed=seed) for seed in (2, 0)]
-    runs = fit_many(experiments, out=tmp_path, device="cpu", progress=False)
+@pytest.mark.parametrize("at_once", [1, 2, 10])
+def test_a_run_is_the_same_alone_and_in_company(tmp_path, at_once):
+    experiments = [
+        small(seed=2, augment=True),
+        small(seed=0, epochs=2),
+        small(lr=1e6, optimizer="shb", model="cnn", epochs=2),  # diverges
+        small(n_train=100, optimizer="adam", lr=1e-3),
+        small(precision="tf32"),
+        small(seed=2, augment=True),  # once more
+    ]
+    runs = fit_many(experiments, out=tmp_path, device="cpu", progress=False, at_once=at_once)
     for experiment, run in zip(experiments, runs, strict=True):
+        alone = quietly(experiment)
         assert run.experiment == experiment
-        assert_same_history(run.history, quietly(experiment).history)
-        assert_same_history(run.history, records.load(tmp_path / experiment.hash).history)
+        assert run.status == alone.status
+        assert_same_history(run.history, alone.history)
+        assert_same_history(records.load(tmp_path / experiment.hash).history, alone.history)
+    assert len(list(tmp_path.iterdir())) == 5
+    again = fit_many(experiments, out=tmp_path, device="cpu", progress=False, at_once=at_once)
+    assert [run.model for run in again] == [None] * 6  # read, not run
+
+
+def test_a_signal_stops_the_whole_company_and_it_goes_on(tmp_path, monkeypatch):
+    experiments = [small(seed=seed) for seed in (0, 1, 2)]
+    with monkeypatch.context() as patch:
+        StopAfter(80, signal.SIGTERM, patch)
+        with pytest.raises(SystemExit):
+            fit_many(experiments, out=tmp_path, device="cpu", progress=False, at_once=3)
+    for experiment in experiments:
+        assert records.load(tmp_path / experiment.hash).status == "interrupted"
+    for run in fit_many(experiments, out=tmp_path, device="cpu", progress=False, at_once=2):
+        assert_same_history(run.history, quietly(run.experiment).history)
+
+
+def test_the_mode_is_recorded_and_a_compiled_run_is_close(monkeypatch):
+    torch._dynamo.reset()
+    monkeypatch.setattr(
+        "sgdm_lib.steps.compiled.CompiledStep.__init__.__kwdefaults__", {"backend": "aot_eager"}
+    )
+    eager, compiled = quietly(small()), quietly(small(), mode="compile")
+    assert (eager.provenance["mode"], compiled.provenance["mode"]) == ("eager", "compile")
+    for column in ("train_loss", "test_loss", "full_gradient_norm"):
+        np.testing.assert_allclose(eager.history[column], compiled.history[column], rtol=1e-3)
 
 
 def test_a_run_leaves_torchs_settings_and_random_state_alone():

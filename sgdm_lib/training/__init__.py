@@ -2,25 +2,23 @@
 
 The order within an epoch is that of the papers' code: batch size fixed at the start, a fresh
 shuffle, every batch one step (the short last one too), then the full gradient norm, then the test
-pass. The data live on the device; losses add up there and are read once an epoch.
+pass. The data live on the device; losses add up there and are read a few times an epoch.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import nullcontext
+from itertools import groupby
 from pathlib import Path
 
-import torch
-
-from sgdm_lib import checkpoint, records
+from sgdm_lib.checks import integer
 from sgdm_lib.experiment import Experiment
-from sgdm_lib.interrupt import StopRequest
-from sgdm_lib.progress import Progress
 from sgdm_lib.records import Run
+from sgdm_lib.steps import choose_mode
+from sgdm_lib.training.device import choose_device
+from sgdm_lib.training.lanes import finished, run_lanes
 from sgdm_lib.training.noise import final_noise
-from sgdm_lib.training.ongoing import Ongoing
 from sgdm_lib.training.source import Source, load_data
 
 __all__ = ["choose_device", "final_noise", "fit", "fit_many", "load_data"]
@@ -34,11 +32,13 @@ def fit(
     resume: bool = True,
     progress: bool = True,
     data_root: str | os.PathLike[str] | None = None,
+    mode: str = "auto",
 ) -> Run:
     """Run an experiment, or go on with it, or return it if it has been run.
 
-    A run on the CPU is determined by its experiment: interrupted and resumed it ends with the same
-    bits. Ctrl-C and SIGTERM finish the step, save and leave (KeyboardInterrupt, SystemExit 143).
+    A run on the CPU is determined by its experiment, the number of threads and torch's version:
+    interrupted and resumed it ends with the same bits. Ctrl-C and SIGTERM finish the step, save and
+    leave (KeyboardInterrupt, SystemExit 143).
 
     Args:
         experiment: what to run.
@@ -47,34 +47,26 @@ def fit(
         resume: go on from what is in ``out``; False starts anew and overwrites it.
         progress: show a bar on a terminal, or about ten lines elsewhere.
         data_root: folder of the data sets; default as for :func:`sgdm_lib.data.load`.
+        mode: how a step is run: "eager", "compile", "graph" (CUDA only), or "auto": graph on a
+            GPU, else eager. Recorded; it changes the speed, and the last digits.
 
     Returns:
         The run: history, one row an epoch, and provenance. A run whose loss is no longer finite
         ends with status "diverged", its rows kept.
 
     Raises:
-        ValueError: if the schedules do not fit the data, the device is unknown, or ``out`` holds
-            another experiment (named field by field).
+        ValueError: if the schedules do not fit the data, the device or mode is unknown, or ``out``
+            holds another experiment (named field by field).
+        sgdm_lib.records.RecordError: if ``out`` is damaged, or in use by another process.
         sgdm_lib.data.DataError: if the data set is not there.
     """
     folder = None if out is None else Path(out)
-    if folder and resume and (done := _finished(folder, experiment)):
-        checkpoint.delete(folder)  # a kill may have come between the last record and this
+    if folder and resume and (done := finished(folder, experiment)):
         return done
     where = choose_device(device)
     source = Source(load_data(experiment, data_root), experiment, where)
-    with nullcontext() if folder is None else records.exclusive(folder):
-        if folder and not resume:
-            records.delete(folder)
-            checkpoint.delete(folder)
-        training = Ongoing(experiment, source, folder, where)
-        bar = Progress(training.plan, progress, _label(experiment), training.images_done)
-        with StopRequest() as stop, bar:
-            for _ in training.advance(stop, bar):
-                pass
-    if stop.signal is not None:
-        stop.leave()
-    return training.run()
+    how = choose_mode(mode, where)
+    return run_lanes([source], [folder], mode=how, resume=resume, progress=progress)[0]
 
 
 def fit_many(
@@ -85,8 +77,13 @@ def fit_many(
     resume: bool = True,
     progress: bool = True,
     data_root: str | os.PathLike[str] | None = None,
+    mode: str = "auto",
+    at_once: int | None = None,
 ) -> list[Run]:
     """Run several experiments, for instance the seeds of one; each ends as it would alone.
+
+    On a GPU several of them are under way at a time, a stream each, so that small batches fill the
+    chip; they take turns, a step each. Runs on the same data share it.
 
     Args:
         experiments: what to run.
@@ -95,55 +92,44 @@ def fit_many(
         resume: as for :func:`fit`.
         progress: as for :func:`fit`.
         data_root: as for :func:`fit`.
+        mode: as for :func:`fit`.
+        at_once: how many runs are under way at a time; None: 4 on a GPU, 1 elsewhere.
 
     Returns:
         The runs, in the order of the experiments.
 
     Raises:
         ValueError: as :func:`fit`.
+        sgdm_lib.records.RecordError: as :func:`fit`.
+        sgdm_lib.data.DataError: as :func:`fit`.
     """
-    return [
-        fit(
-            each,
-            out=None if out is None else Path(out) / each.hash,
-            device=device,
-            resume=resume,
-            progress=progress,
-            data_root=data_root,
-        )
-        for each in experiments
-    ]
+    where = choose_device(device)
+    how, done = choose_mode(mode, where), dict[Experiment, Run]()
+    if at_once is None:
+        at_once = 4 if where.type == "cuda" else 1
+    at_once = integer("at_once", at_once, at_least=1)
+    folders = {e: None if out is None else Path(out) / e.hash for e in experiments}
+    for experiment, folder in folders.items():
+        if folder and resume and (run := finished(folder, experiment)):
+            done[experiment] = run
+    left = sorted((e for e in folders if e not in done), key=_data_key)
+    for _, alike in groupby(left, key=_data_key):
+        group = list(alike)
+        first = Source(load_data(group[0], data_root), group[0], where)
+        for start in range(0, len(group), at_once):
+            part = group[start : start + at_once]
+            runs = run_lanes(
+                [first.sharing(e) for e in part],
+                [folders[e] for e in part],
+                mode=how,
+                resume=resume,
+                progress=progress,
+            )
+            done.update(zip(part, runs, strict=True))
+    return [done[e] for e in experiments]
 
 
-def choose_device(device: str) -> torch.device:
-    """The device of that name; "auto" is CUDA where there is one, else the CPU.
-
-    Raises:
-        ValueError: if the name is unknown or the device is not there.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device must be auto, cpu or cuda, got {device!r}: {reason}") from None
-    return chosen
-
-
-def _finished(folder: Path, experiment: Experiment) -> Run | None:
-    if not (folder / "run.json").exists():
-        return None
-    run = records.load(folder)
-    if differences := run.experiment.differences(experiment):
-        shown = "; ".join(f"{k}: {a!r} there, {b!r} now" for k, (a, b) in differences.items())
-        raise ValueError(
-            f"{folder} holds another experiment ({shown}): choose another folder, or start anew "
-            "with resume=False"
-        )
-    return run if run.status in ("finished", "diverged") else None
-
-
-def _label(experiment: Experiment) -> str:
-    return f"{experiment.optimizer} {experiment.model} {experiment.dataset} seed {experiment.seed}"
+def _data_key(experiment: Experiment) -> tuple[str, int, float, str]:
+    """Experiments with the same one can share data and torch's settings."""
+    e = experiment
+    return e.dataset, e.n_train or 0, e.label_noise, e.precision

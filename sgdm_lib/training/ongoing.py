@@ -15,12 +15,13 @@ from sgdm_lib.experiment import Experiment
 from sgdm_lib.interrupt import Stopped, StopRequest
 from sgdm_lib.progress import Progress
 from sgdm_lib.records import Run
-from sgdm_lib.steps import EagerStep, make_optimizer
+from sgdm_lib.steps import make_step
 from sgdm_lib.training.measure import measure
-from sgdm_lib.training.source import Source
+from sgdm_lib.training.source import Source, layout
 
 CHECKPOINT_SECONDS = 20.0  # at most so much training is done again after a kill
 RECORD_SECONDS = 1.0  # an epoch can take milliseconds; a write to the disk takes several
+PLACE = ("step", "rows", "spent", "started")
 FINITE_BLOCK = 2_048  # images between two looks at the loss, each of which waits for the device
 
 
@@ -35,23 +36,25 @@ class Ongoing:
     """
 
     def __init__(
-        self, experiment: Experiment, source: Source, folder: Path | None, device: torch.device
+        self, experiment: Experiment, source: Source, folder: Path | None, mode: str = "eager"
     ) -> None:
-        dataset = source.dataset
+        dataset, device = source.dataset, source.device
         self.experiment, self.source, self.folder = experiment, source, folder
         self.plan = experiment.plan(dataset.n_train)
         shape, classes = dataset.shape, len(dataset.classes)
         self.model = models.build(experiment.model, shape, classes, seed=experiment.seed)
-        self.model.to(device)
-        self.optimizer = make_optimizer(experiment, self.model)
-        self.train_step = EagerStep(self.model, self.optimizer, experiment.precision)
+        self.model.to(device).to(memory_format=layout(experiment))
+        self.train_step = make_step(experiment, self.model, mode)
         self.step, self.spent = 0, 0.0
         self.rows: list[dict[str, Any]] = []
         self.status, self.started = "running", datetime.now(UTC).isoformat(timespec="seconds")
         if folder and (state := checkpoint.load(folder, experiment, device)):
-            self._restore(state)
-        self.clock = self.saved = time.perf_counter()
-        self.noted = 0.0
+            self.train_step.load(state)
+            for name in PLACE:
+                setattr(self, name, state[name])
+        # on a GPU a stream of its own: a graph cannot be captured on the default one
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.clock = self.saved = self.noted = time.perf_counter()
 
     @property
     def images_done(self) -> int:
@@ -63,20 +66,24 @@ class Ongoing:
 
     def advance(self, stop: StopRequest, bar: Progress) -> Iterator[None]:
         """Go on to the end, a divergence or a stop; hands over control after every step."""
-        self.clock = time.perf_counter()
-        self._note()
+        self.begin()
         try:
             while self.status == "running" and len(self.rows) < self.plan.epochs:
-                yield from self._train(len(self.rows), stop, bar)
-                self._measure(len(self.rows), stop, bar)
+                yield from self._train(stop, bar)
+                self.end_epoch(stop, bar)
         except Stopped:
-            self.status = "interrupted"
-            self._save()
-            self._note()
+            self.interrupt()
         else:
-            self._finish()
+            self.finish()
 
-    def _train(self, epoch: int, stop: StopRequest, bar: Progress) -> Iterator[None]:
+    def begin(self) -> None:
+        """Start the clock, and a record for those who look."""
+        self.clock = self.saved = time.perf_counter()
+        self._note()
+
+    def _train(self, stop: StopRequest, bar: Progress) -> Iterator[None]:
+        """Train the rest of the epoch that is due, or up to a loss that is not finite."""
+        epoch = len(self.rows)
         first, batch_size = self.plan.first_step(epoch), int(self.plan.batch_sizes[epoch])
         if self.step == first + self.plan.steps[epoch]:
             return  # stopped between training and measuring
@@ -87,15 +94,25 @@ class Ongoing:
             inside = self.step - first
             self.train_step.set({name: float(v[inside]) for name, v in hyperparameters.items()})
             self.train_step(x, y)
-            self.step += 1
-            bar.step_done(len(y))
-            if self.step % max(1, FINITE_BLOCK // batch_size) == 0 and not self.train_step.finite():
+            self.step_done(len(y), bar)
+            if self.step % look_every(batch_size) == 0 and not self.train_step.finite():
                 return
-            if self.folder and time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
-                self._save()
             yield
 
-    def _measure(self, epoch: int, stop: StopRequest, bar: Progress) -> None:
+    def step_done(self, images: int, bar: Progress) -> None:
+        """Count a step; save if it is time."""
+        self.step += 1
+        bar.step_done(images)
+        if self.folder and time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
+            self.save()
+
+    def end_epoch(self, stop: StopRequest, bar: Progress) -> None:
+        """Measure and note a row; an epoch that broke off with a loss not finite ends the run.
+
+        Raises:
+            Stopped: if a stop was asked for; the epoch is then still to be measured.
+        """
+        epoch = len(self.rows)
         sound = self.train_step.finite() and all(
             bool(torch.isfinite(p).all()) for p in self.model.parameters()
         )
@@ -108,6 +125,26 @@ class Ongoing:
         bar.epoch_done(self.rows[-1])
         if time.perf_counter() - self.noted > RECORD_SECONDS:
             self._note()
+
+    def interrupt(self) -> None:
+        """Save everything needed to go on."""
+        self.status = "interrupted"
+        self.save()
+        self._note()
+
+    def finish(self) -> None:
+        """Write the last record; nothing is left to go on from."""
+        self.status = "diverged" if self.status == "diverged" else "finished"
+        self._note()
+        if self.folder:
+            checkpoint.delete(self.folder)
+
+    def save(self) -> None:
+        """Write a checkpoint, if the run has a folder."""
+        if self.folder:
+            self._tick()
+            checkpoint.save(self.folder, self.experiment, self.state())
+            self.saved = time.perf_counter()
 
     def _row(self, epoch: int, sound: bool, measured: dict[str, float]) -> dict[str, Any]:
         last, done = self.plan.at(self.step - 1), self.train_step
@@ -136,6 +173,7 @@ class Ongoing:
             "status": self.status,
             "versions": records.versions(),
             "device": _describe(self.source.device),
+            "mode": self.train_step.mode,
             "data_checksum": self.source.dataset.checksum,
             "code_version": records.code_version(),
             "started": self.started,
@@ -151,41 +189,16 @@ class Ongoing:
     def _note(self) -> None:
         if self.folder:
             records.save(self.run(), self.folder)
-            self.noted = time.perf_counter()
+        self.noted = time.perf_counter()
 
-    def _save(self) -> None:
-        if self.folder:
-            self._tick()
-            checkpoint.save(self.folder, self.experiment, self._state())
-            self.saved = time.perf_counter()
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds: tensors and plain values."""
+        return self.train_step.state() | {name: getattr(self, name) for name in PLACE}
 
-    def _finish(self) -> None:
-        self.status = "diverged" if self.status == "diverged" else "finished"
-        self._note()
-        if self.folder:
-            checkpoint.delete(self.folder)
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "model": self.model.state_dict(),
-            # of the optimizer only the buffers: its hyperparameters follow from the plan
-            "optimizer": self.optimizer.state_dict()["state"],
-            "step": self.step,
-            "rows": self.rows,
-            "spent": self.spent,
-            "started": self.started,
-            "loss_sum": self.train_step.loss_sum,
-            "correct": self.train_step.correct,
-        }
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state["optimizer"], "param_groups": groups})
-        self.train_step.loss_sum.copy_(state["loss_sum"])
-        self.train_step.correct.copy_(state["correct"])
-        for name in ("step", "rows", "spent", "started"):
-            setattr(self, name, state[name])
+def look_every(batch_size: int) -> int:
+    """Steps between two looks at the loss; a rule of its own, the same after a resumption."""
+    return max(1, FINITE_BLOCK // batch_size)
 
 
 def _describe(device: torch.device) -> str:

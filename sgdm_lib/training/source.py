@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from copy import copy
 
 import torch
 from torch import Tensor
@@ -42,6 +43,16 @@ class Source:
         self.dataset, self.experiment, self.device = dataset, experiment, device
         self.y_train, self.y_test = dataset.y_train.to(device), dataset.y_test.to(device)
         self.x_train, self.x_test = dataset.x_train.to(device), dataset.x_test.to(device)
+        if device.type == "cuda":
+            # kept constants come into being here, before runs on several streams share them
+            next(self.blocks(torch.arange(1), 1, 0, 0, "augment"))
+            torch.cuda.synchronize(device)
+
+    def sharing(self, experiment: Experiment) -> Source:
+        """A source for another experiment on the same data: the same tensors."""
+        other = copy(self)
+        other.experiment = experiment
+        return other
 
     def pieces(self, part: str, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images of "train" or "test" in order, not augmented, ``size`` at a time."""
@@ -84,4 +95,10 @@ class Source:
         return draw(n, generator, padding=height // 8, size=(height, width)).to(self.device)
 
     def _ready(self, pixels: Tensor) -> Tensor:
-        return normalise(pixels, self.dataset.mean, self.dataset.std)
+        images = normalise(pixels, self.dataset.mean, self.dataset.std)
+        return images.contiguous(memory_format=layout(self.experiment))
+
+
+def layout(experiment: Experiment) -> torch.memory_format:
+    """Channels last for nets of convolutions, which run faster so; the usual order for others."""
+    return torch.contiguous_format if experiment.model == "mlp" else torch.channels_last
