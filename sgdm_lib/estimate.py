@@ -17,7 +17,7 @@ import torch
 from sgdm_lib import data, models
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.plan import TrainingPlan
-from sgdm_lib.steps import EagerStep, make_optimizer
+from sgdm_lib.steps import EagerStep, make_step
 from sgdm_lib.training import choose_device
 
 __all__ = ["describe", "duration", "plan_of", "seconds"]
@@ -81,7 +81,7 @@ def _speed(model: str, shape: tuple[int, int, int], classes: int, device: str) -
     run = Experiment(
         dataset="digits", model=model, optimizer="nshb", epochs=1, batch_size=1, lr=0.1
     )
-    step = EagerStep(built, make_optimizer(run, built), "fp32")
+    step = make_step(run, built)
     small, large = (_time(step, b, shape, classes, device) for b in (SMALL, LARGE))
     per_image = max((large - small) / (LARGE - SMALL), 1e-9)
     return Speed(max(small - SMALL * per_image, 0.0), per_image)
