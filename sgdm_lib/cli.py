@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,10 @@ from typing import Any
 
 from sgdm_lib import __version__
 from sgdm_lib.checks import choice, integer
+
+# Before torch is loaded. Its threads otherwise spin while they wait for each other, and where the
+# machine has something else to do a small step then takes 100 ms instead of 0.3.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class Failure(Exception):
@@ -71,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("names", nargs="+", metavar="NAME", help="names or patterns ('sgdm list')")
     each.add_argument("--seeds", default="0", help="such as 0, 0-2 or 0,3,5 (default: 0)")
     each.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    each.add_argument("--mode", default="auto", help="auto, eager, compile, graph (default: auto)")
     each.add_argument("--out", type=Path, default=Path("runs"), help="folder (default: runs)")
     each.add_argument("--fresh", action="store_true", help="start anew instead of going on")
     each.set_defaults(run=_run)
@@ -138,9 +144,10 @@ def _one_name(pattern: str) -> str:
 
 def _run(args: argparse.Namespace) -> None:
     from sgdm_lib import estimate, papers
+    from sgdm_lib.steps import choose_mode
     from sgdm_lib.training import choose_device, fit
 
-    choose_device(args.device)
+    choose_mode(args.mode, choose_device(args.device))
     seeds = _seeds(args.seeds)
     found = {name: run for pattern in args.names for name, run in papers.find(pattern).items()}
     jobs = [(name, run.replace(seed=seed)) for name, run in found.items() for seed in seeds]
@@ -151,7 +158,13 @@ def _run(args: argparse.Namespace) -> None:
         folder = args.out / name / f"seed{experiment.seed}"
         print(f"[{i}/{len(jobs)}] {name}, seed {experiment.seed}, in {folder}", flush=True)
         try:
-            run = fit(experiment, out=folder, device=args.device, resume=not args.fresh)
+            run = fit(
+                experiment,
+                out=folder,
+                device=args.device,
+                resume=not args.fresh,
+                mode=args.mode,
+            )
         except (ValueError, RuntimeError, OSError) as error:
             failed.append(f"{name}, seed {experiment.seed}: {_one_line(error)}")
             continue
@@ -214,7 +227,6 @@ def _literal(text: str) -> Any:
 
 
 def _doctor(args: argparse.Namespace) -> None:
-    import os
     import shutil
     from importlib.util import find_spec
 
