@@ -33,9 +33,18 @@ def save(folder: Path, experiment: Experiment, state: dict[str, Any]) -> None:
         OSError: if the folder cannot be written; an older checkpoint is then still whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    payload = {"experiment": experiment.to_json(), "state": state}
+    payload = {"experiment": experiment.to_json(), "state": _compact(state)}
     # the old one is moved aside only when the new one is whole: there is always one to load
     atomic_write(folder / NAME, lambda path: torch.save(payload, path), keep=folder / PREVIOUS)
+
+
+def _compact(value: Any) -> Any:
+    """The same values; a view would bring along all it is a view of."""
+    if isinstance(value, torch.Tensor) and value.untyped_storage().nbytes() > value.nbytes:
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: _compact(each) for key, each in value.items()}
+    return value
 
 
 def load(folder: Path, experiment: Experiment, device: torch.device) -> dict[str, Any] | None:

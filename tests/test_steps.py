@@ -94,7 +94,7 @@ def test_qhm_is_its_definition():
 def test_hyperparameters_reach_every_group_that_has_them(name):
     experiment = small(optimizer=name)
     net = TinyBatchNorm((1, 8, 8), 10)
-    optimizer = make_optimizer(experiment, net)
+    optimizer = make_optimizer(experiment, net.parameters())
     set_hyperparameters(optimizer, {"lr": 0.3, "momentum": 0.5, "nu": 0.2})
     (group,) = optimizer.param_groups
     assert group["lr"] == 0.3
@@ -108,7 +108,7 @@ def test_hyperparameters_reach_every_group_that_has_them(name):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_weight_decay_reaches_the_optimizer(name):
     experiment = small(optimizer=name, weight_decay=0.25)
-    (group,) = make_optimizer(experiment, TinyBatchNorm((1, 8, 8), 10)).param_groups
+    (group,) = make_optimizer(experiment, TinyBatchNorm((1, 8, 8), 10).parameters()).param_groups
     assert group["weight_decay"] == 0.25
 
 
@@ -231,7 +231,7 @@ def test_a_state_goes_on_in_another_mode(name, modes):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_tensor_hyperparameters_are_filled_and_never_replaced(name):
     net = TinyBatchNorm((1, 8, 8), 10)
-    optimizer = make_optimizer(small(optimizer=name), net, fixed=True)
+    optimizer = make_optimizer(small(optimizer=name), net.parameters(), fixed=True)
     (group,) = optimizer.param_groups
     before = {key: v for key, v in group.items() if isinstance(v, torch.Tensor)}
     assert "lr" in before

@@ -28,8 +28,9 @@ class EagerStep:
     fixed = False  # whether hyperparameters are tensors that are never replaced
 
     def __init__(self, experiment: Experiment, model: nn.Module) -> None:
-        self.model, self.autocast = model, experiment.precision == "bf16"
-        self.optimizer = make_optimizer(experiment, model, fixed=self.fixed)
+        self.experiment, self.model = experiment, model
+        self.autocast = experiment.precision == "bf16"
+        self.optimizer = make_optimizer(experiment, model.parameters(), fixed=self.fixed)
         self.device = next(model.parameters()).device
         self.values: dict[str, float] = {}
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.optim import NSHB, QHM, SHB
 
 
-def make_optimizer(experiment: Experiment, model: nn.Module, *, fixed: bool = False) -> Optimizer:
+def make_optimizer(
+    experiment: Experiment, params: Iterable[Tensor], *, fixed: bool = False
+) -> Optimizer:
     """The experiment's optimizer; its learning rate is to be set before every step.
 
     Adam and AdamW: betas (0.9, 0.999), eps 1e-8; RMSprop: alpha 0.99; as in the authors' code.
 
     Args:
         experiment: says which.
-        model: whose parameters.
+        params: what it updates.
         fixed: for a step that is compiled or captured once: learning rate, momentum and nu are
             then 0-dim tensors on the device, to be filled anew and never replaced.
     """
-    params, device = list(model.parameters()), next(model.parameters()).device
+    params = list(params)
+    device = params[0].device
     options: dict[str, Any] = {"lr": 0.0, "weight_decay": experiment.weight_decay}
     if fixed:
         options["lr"] = torch.zeros((), device=device)
@@ -54,7 +58,7 @@ def set_hyperparameters(optimizer: Optimizer, values: dict[str, float]) -> None:
         for name, value in values.items():
             if name != "lr" and not (ours and name in group):
                 continue  # momentum of torch's own optimizers means something else
-            if isinstance(group[name], torch.Tensor):
+            if isinstance(group[name], Tensor):
                 group[name].fill_(value)
             else:
                 group[name] = value

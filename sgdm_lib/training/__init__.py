@@ -16,8 +16,9 @@ from sgdm_lib.checks import integer
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.records import Run
 from sgdm_lib.steps import choose_mode
+from sgdm_lib.training.company import stacked
 from sgdm_lib.training.device import choose_device
-from sgdm_lib.training.lanes import finished, run_lanes
+from sgdm_lib.training.lanes import each_alone, finished, run_lanes
 from sgdm_lib.training.noise import final_noise
 from sgdm_lib.training.source import Source, load_data
 
@@ -79,6 +80,7 @@ def fit_many(
     data_root: str | os.PathLike[str] | None = None,
     mode: str = "auto",
     at_once: int | None = None,
+    together: bool = False,
 ) -> list[Run]:
     """Run several experiments, for instance the seeds of one; each ends as it would alone.
 
@@ -93,7 +95,11 @@ def fit_many(
         progress: as for :func:`fit`.
         data_root: as for :func:`fit`.
         mode: as for :func:`fit`.
-        at_once: how many runs are under way at a time; None: 4 on a GPU, 1 elsewhere.
+        at_once: how many runs are under way at a time; None: 4 on a GPU, 1 elsewhere, or all of
+            them with ``together``.
+        together: on a CPU, train runs that differ in their seeds alone as one stack of networks
+            while their batches are small, if the net has no BatchNorm: much faster, but rounded
+            differently in the last digits, so that such a run is not the same bits as alone.
 
     Returns:
         The runs, in the order of the experiments.
@@ -106,7 +112,7 @@ def fit_many(
     where = choose_device(device)
     how, done = choose_mode(mode, where), dict[Experiment, Run]()
     if at_once is None:
-        at_once = 4 if where.type == "cuda" else 1
+        at_once = 4 if where.type == "cuda" else max(len(experiments), 1) if together else 1
     at_once = integer("at_once", at_once, at_least=1)
     folders = {e: None if out is None else Path(out) / e.hash for e in experiments}
     for experiment, folder in folders.items():
@@ -124,6 +130,7 @@ def fit_many(
                 mode=how,
                 resume=resume,
                 progress=progress,
+                team=stacked if together else each_alone,
             )
             done.update(zip(part, runs, strict=True))
     return [done[e] for e in experiments]

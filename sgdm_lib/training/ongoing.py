@@ -33,6 +33,7 @@ class Ongoing:
             ``len(rows)`` (from 0) is being trained, or is trained and waits to be measured.
         rows: epochs trained and measured, as rows of the history.
         status: one of :data:`sgdm_lib.records.STATUSES`.
+        mode: how steps are run, for the provenance.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Ongoing:
         shape, classes = dataset.shape, len(dataset.classes)
         self.model = models.build(experiment.model, shape, classes, seed=experiment.seed)
         self.model.to(device).to(memory_format=layout(experiment))
-        self.train_step = make_step(experiment, self.model, mode)
+        self.train_step, self.mode = make_step(experiment, self.model, mode), mode
         self.step, self.spent = 0, 0.0
         self.rows: list[dict[str, Any]] = []
         self.status, self.started = "running", datetime.now(UTC).isoformat(timespec="seconds")
@@ -63,6 +64,11 @@ class Ongoing:
             return self.plan.total_sfo
         at = self.plan.position(self.step)
         return at.epoch * self.plan.n_train + at.first
+
+    @property
+    def trained(self) -> bool:
+        """Whether all steps of the epoch that is due are taken."""
+        return self.step == self.plan.cumulative_steps[len(self.rows)]
 
     def advance(self, stop: StopRequest, bar: Progress) -> Iterator[None]:
         """Go on to the end, a divergence or a stop; hands over control after every step."""
@@ -85,7 +91,7 @@ class Ongoing:
         """Train the rest of the epoch that is due, or up to a loss that is not finite."""
         epoch = len(self.rows)
         first, batch_size = self.plan.first_step(epoch), int(self.plan.batch_sizes[epoch])
-        if self.step == first + self.plan.steps[epoch]:
+        if self.trained:
             return  # stopped between training and measuring
         hyperparameters = self.plan.in_epoch(epoch)
         self.model.train()
@@ -97,14 +103,18 @@ class Ongoing:
             self.step_done(len(y), bar)
             if self.step % look_every(batch_size) == 0 and not self.train_step.finite():
                 return
+            if self.save_is_due():
+                self.save()
             yield
 
     def step_done(self, images: int, bar: Progress) -> None:
-        """Count a step; save if it is time."""
+        """Count a step."""
         self.step += 1
         bar.step_done(images)
-        if self.folder and time.perf_counter() - self.saved > CHECKPOINT_SECONDS:
-            self.save()
+
+    def save_is_due(self) -> bool:
+        """Whether the last checkpoint is old."""
+        return self.folder is not None and time.perf_counter() - self.saved > CHECKPOINT_SECONDS
 
     def end_epoch(self, stop: StopRequest, bar: Progress) -> None:
         """Measure and note a row; an epoch that broke off with a loss not finite ends the run.
@@ -173,7 +183,7 @@ class Ongoing:
             "status": self.status,
             "versions": records.versions(),
             "device": _describe(self.source.device),
-            "mode": self.train_step.mode,
+            "mode": self.mode,
             "data_checksum": self.source.dataset.checksum,
             "code_version": records.code_version(),
             "started": self.started,

@@ -1,0 +1,145 @@
+"""Runs that differ in their seeds alone, trained as one stack of networks while batches are small.
+
+The same mathematics as each alone, in the same order of samples; sums inside a matrix product may
+be rounded in another order, so that the last digits can differ, and grow apart as training goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from sgdm_lib import data
+from sgdm_lib.experiment import Experiment
+from sgdm_lib.gradients import has_batch_norm
+from sgdm_lib.interrupt import Stopped, StopRequest
+from sgdm_lib.progress import Progress
+from sgdm_lib.steps.stacked import StackedStep
+from sgdm_lib.training.lanes import Lane, each_alone
+from sgdm_lib.training.ongoing import Ongoing, look_every
+
+# Up to so many pixels a batch, stacking beats taking turns for convolutions; from there on the
+# grouped convolutions it is made of lose more than the saved calls gain.
+PIXELS = 4_096
+
+Member = tuple[Ongoing, Progress]
+
+
+def stacked(runs: list[Member], stop: StopRequest) -> list[Lane]:
+    """Lanes of runs stacked where that is possible, the others each on its own."""
+    groups: dict[tuple[Experiment, int], list[Member]] = {}
+    for member in runs:
+        groups.setdefault((member[0].experiment.replace(seed=0), member[0].step), []).append(member)
+    lanes: list[Lane] = []
+    for group in groups.values():
+        if len(group) > 1 and can_be_stacked(group[0][0]):
+            lanes.append((None, Company(group).advance(stop)))
+        else:
+            lanes += each_alone(group, stop)
+    return lanes
+
+
+def can_be_stacked(run: Ongoing) -> bool:
+    """Whether the run is on a CPU, eager, not in bf16, and its net has no BatchNorm."""
+    return (
+        run.source.device.type == "cpu"
+        and run.train_step.mode == "eager"
+        and run.experiment.precision != "bf16"
+        and not has_batch_norm(run.model)
+    )
+
+
+class Company:
+    """Runs at the same step, advanced together until one diverges, all end, or batches are large.
+
+    Args:
+        members: the runs, whose experiments differ in their seeds alone, and their bars.
+    """
+
+    def __init__(self, members: list[Member]) -> None:
+        self.members = members
+
+    def advance(self, stop: StopRequest) -> Iterator[None]:
+        """Go on to the end or to a stop; hands over control after every step."""
+        for run, _ in self.members:
+            run.mode = f"stacked with {len(self.members) - 1} others"
+            run.begin()
+        try:
+            self._end_epochs(stop)  # of runs that were stopped before measuring
+            while self._small():
+                yield from self._stay_together(stop)
+        except Stopped:
+            for run, _ in self.members:
+                run.interrupt()
+        else:
+            for run, bar in self.members:
+                yield from run.advance(stop, bar)
+
+    def _stay_together(self, stop: StopRequest) -> Iterator[None]:
+        """Epoch after epoch, until somebody leaves or batches are large."""
+        step, size = StackedStep([run.train_step for run, _ in self.members]), len(self.members)
+        try:
+            while len(self.members) == size and self._small():
+                step.start_epoch()
+                try:
+                    yield from self._train(step, stop)
+                finally:
+                    step.hand_over()
+                self._end_epochs(stop)
+        finally:
+            step.release()
+
+    def _small(self) -> bool:
+        if not self.members:
+            return False
+        run, _ = self.members[0]
+        batch_size = int(run.plan.batch_sizes[len(run.rows)])
+        _, height, width = run.source.dataset.shape
+        return run.experiment.model == "mlp" or batch_size * height * width <= PIXELS
+
+    def _end_epochs(self, stop: StopRequest) -> None:
+        """Measure runs whose epoch is trained or broken off; those that are over leave."""
+        for member in list(self.members):
+            run, bar = member
+            if run.trained or not run.train_step.finite():
+                run.end_epoch(stop, bar)
+            if run.status == "diverged" or len(run.rows) == run.plan.epochs:
+                run.finish()
+                self.members.remove(member)
+
+    def _train(self, step: StackedStep, stop: StopRequest) -> Iterator[None]:
+        """Train the rest of the epoch that is due, or up to a loss that is not finite."""
+        run, epoch = self.members[0][0], len(self.members[0][0].rows)
+        first, batch_size = run.plan.first_step(epoch), int(run.plan.batch_sizes[epoch])
+        hyperparameters = run.plan.in_epoch(epoch)
+        for x, y in self._batches(run.step):
+            stop.check()
+            inside = run.step - first
+            step.set({name: float(v[inside]) for name, v in hyperparameters.items()})
+            step(x, y)
+            for each, bar in self.members:
+                each.step_done(y.shape[1], bar)
+            if run.step % look_every(batch_size) == 0 and not step.loss_sum.isfinite().all():
+                return
+            if run.save_is_due():
+                step.hand_over()
+                for each, _ in self.members:
+                    each.save()
+            yield
+
+    def _batches(self, at_step: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The members' batches side by side, from that step to the end of its epoch."""
+        plan = self.members[0][0].plan
+        at = plan.position(at_step)
+        streams = []
+        for run, _ in self.members:
+            order = data.epoch_permutation(plan.n_train, run.experiment.seed, at.epoch)
+            streams.append(run.source.blocks(order, at.batch_size, at.first, at.epoch, "augment"))
+        for blocks in zip(*streams, strict=True):
+            x, y = (torch.stack(part) for part in zip(*blocks, strict=True))
+            for images, labels in zip(
+                x.split(at.batch_size, 1), y.split(at.batch_size, 1), strict=True
+            ):
+                yield images.contiguous(), labels.contiguous()
