@@ -7,11 +7,10 @@ batch size, each weighted ``batch_size / n`` - also the short last one, so that 
 ``ceil(n/b) b/n >= 1``. The two agree for a net without BatchNorm when b divides n.
 """
 
-from sgdm_lib.gradients.full import CHUNK, full_gradient, full_gradient_norm, has_batch_norm
+from sgdm_lib.gradients.full import full_gradient, full_gradient_norm, has_batch_norm
 from sgdm_lib.gradients.noise import GradientNoise, gradient_noise
 
 __all__ = [
-    "CHUNK",
     "GradientNoise",
     "full_gradient",
     "full_gradient_norm",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import cast
 
@@ -14,8 +15,8 @@ from sgdm_lib.checks import choice, integer
 from sgdm_lib.gradients.grouped import grouped_batch_norm, is_batch_norm
 
 Data = tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]]
-CHUNK = 500
-"""Images in one pass through the model: enough to fill a CPU, or a GPU with a ResNet-18."""
+# Pixels in one pass through the model: enough to fill the device; memory grows with it.
+PIXELS = {"cpu": 2**17, "cuda": 2**21}
 
 
 def full_gradient_norm(
@@ -24,7 +25,7 @@ def full_gradient_norm(
     *,
     estimator: str = "exact",
     batch_size: int | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> float:
     """Euclidean norm of the full gradient of the cross-entropy at the model's present weights.
 
@@ -44,7 +45,7 @@ def full_gradient_norm(
             pair but the last must hold a multiple of ``batch_size`` images.
         estimator: "exact" or "authors".
         batch_size: b, the current training batch size; "authors" needs it, "exact" ignores it.
-        chunk: images in one pass through the model.
+        chunk: images in one pass through the model; None for as many as suit the device.
 
     Returns:
         The norm, >= 0.
@@ -69,18 +70,19 @@ def full_gradient_norm(
                 "training batch size"
             )
         gradient = _authors_gradient(
-            model, data, integer("batch_size", batch_size, at_least=1), _checked(chunk)
+            model, data, integer("batch_size", batch_size, at_least=1), chunk
         )
     return float(torch.stack([g.square().sum() for g in gradient]).sum().sqrt())
 
 
-def full_gradient(model: nn.Module, data: Data, *, chunk: int = CHUNK) -> list[Tensor]:
+def full_gradient(model: nn.Module, data: Data, *, chunk: int | None = None) -> list[Tensor]:
     """The exact gradient of the mean loss, one float64 tensor a parameter, in eval mode.
 
     Args:
         model: maps images to logits.
         data: images, float (n, C, H, W), and labels, int64 (n,), or an iterable of such pairs.
-        chunk: images in one pass; changes memory and speed, not the result.
+        chunk: images in one pass, None for as many as suit the device; changes memory and speed,
+            not the result.
 
     Returns:
         The gradients, float64, in the order of ``model.parameters()``.
@@ -88,19 +90,21 @@ def full_gradient(model: nn.Module, data: Data, *, chunk: int = CHUNK) -> list[T
     Raises:
         ValueError: if ``chunk`` is not positive.
     """
-    chunk, n, total = _checked(chunk), 0, _zeros(model)
+    n, total = 0, _zeros(model)
     with in_mode(model, training=False):
         for x, y in _pairs(data):
-            for images, labels in zip(x.split(chunk), y.split(chunk), strict=True):
+            size = pass_size(x.shape[1:], x.device) if chunk is None else _checked(chunk)
+            for images, labels in zip(x.split(size), y.split(size), strict=True):
                 loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
                 _accumulate(total, loss, model)
             n += len(y)
     return [t.div_(n) for t in total]
 
 
-def _authors_gradient(model: nn.Module, data: Data, batch_size: int, chunk: int) -> list[Tensor]:
+def _authors_gradient(
+    model: nn.Module, data: Data, batch_size: int, chunk: int | None
+) -> list[Tensor]:
     n, total = 0, _zeros(model)
-    pass_size = max(chunk // batch_size, 1) * batch_size
     with in_mode(model, training=True):
         for x, y in _pairs(data):
             if n % batch_size:
@@ -109,9 +113,11 @@ def _authors_gradient(model: nn.Module, data: Data, batch_size: int, chunk: int)
                     f"{batch_size} images, got {n % batch_size} left over: cut it anew"
                 )
             n += len(y)
+            size = pass_size(x.shape[1:], x.device) if chunk is None else _checked(chunk)
+            size = max(size // batch_size, 1) * batch_size
             whole = len(y) - len(y) % batch_size
-            for a in range(0, whole, pass_size):
-                part = slice(a, min(a + pass_size, whole))
+            for a in range(0, whole, size):
+                part = slice(a, min(a + size, whole))
                 _accumulate(total, _sum_of_batch_means(model, x[part], y[part], batch_size), model)
             if whole < len(y):
                 _accumulate(total, F.cross_entropy(logits(model, x[whole:]), y[whole:]), model)
@@ -146,6 +152,16 @@ def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     finally:
         for module, mode in before.items():
             module.training = mode
+
+
+def pass_size(shape: Sequence[int], device: torch.device) -> int:
+    """How many images of that shape (C, H, W) to send through a model at once.
+
+    >>> pass_size((3, 32, 32), torch.device("cpu"))
+    128
+    """
+    pixels = math.prod(shape[1:])
+    return max(PIXELS.get(device.type, PIXELS["cuda"]) // max(pixels, 1), 1)
 
 
 def _pairs(data: Data) -> Iterable[tuple[Tensor, Tensor]]:

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sgdm_lib import data
-from sgdm_lib.gradients import CHUNK, full_gradient_norm
+from sgdm_lib.gradients import full_gradient_norm
 from sgdm_lib.gradients.full import logits
 from sgdm_lib.interrupt import Stopped, StopRequest
 from sgdm_lib.plan import TrainingPlan
@@ -44,7 +44,7 @@ def _gradient_norms(
     if (epoch + 1) % experiment.gradient_norm_every:
         return {}
     if "exact" in experiment.estimators:
-        found["full_gradient_norm"] = full_gradient_norm(model, source.pieces("train", CHUNK))
+        found["full_gradient_norm"] = full_gradient_norm(model, source.pieces("train"))
     if "authors" in experiment.estimators:
         size = int(plan.batch_sizes[epoch])
         generator = data.generator(experiment.seed, epoch, "measure")
@@ -64,7 +64,7 @@ def evaluate(model: nn.Module, source: Source) -> dict[str, float]:
     model.eval()
     loss = torch.zeros((), device=source.device, dtype=torch.float64)
     correct = torch.zeros((), device=source.device, dtype=torch.int64)
-    for x, y in source.pieces("test", CHUNK):
+    for x, y in source.pieces("test"):
         out = logits(model, x)
         loss += F.cross_entropy(out, y, reduction="sum")
         correct += (out.argmax(1) == y).sum()

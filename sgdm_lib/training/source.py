@@ -12,6 +12,7 @@ from torch import Tensor
 from sgdm_lib import data
 from sgdm_lib.augment import Draws, apply, draw, normalise
 from sgdm_lib.experiment import Experiment
+from sgdm_lib.gradients.full import pass_size
 from sgdm_lib.plan import TrainingPlan
 
 BLOCK = 2_048  # images gathered and augmented at once: many tiny batches share the fixed cost
@@ -54,9 +55,10 @@ class Source:
         other.experiment = experiment
         return other
 
-    def pieces(self, part: str, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images of "train" or "test" in order, not augmented, ``size`` at a time."""
+    def pieces(self, part: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images of "train" or "test" in order, not augmented, as many as fit one pass."""
         x, y = (self.x_train, self.y_train) if part == "train" else (self.x_test, self.y_test)
+        size = pass_size(self.dataset.shape, self.device)
         for images, labels in zip(x.split(size), y.split(size), strict=True):
             yield self._ready(images), labels
 
