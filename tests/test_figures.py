@@ -1,6 +1,7 @@
 """Figures: the right numbers on the right axes."""
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ BASE = Experiment(dataset="digits", model="mlp", optimizer="nshb", epochs=3, bat
 @pytest.fixture(autouse=True)
 def _close():
     yield
-    mpl.pyplot.close("all")
+    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -159,7 +159,6 @@ def provenance(runs: Mapping[str, Sequence[Run]], names: Mapping[str, str]) -> S
         found = [run.provenance for run in group]
         rows.append(
             {
-                "schedule": label,
                 "recorded as": name,
                 "seeds": ", ".join(str(p["seed"]) for p in found) or "not yet run",
                 "machine": ", ".join(sorted({p["device"] for p in found})) or "-",
