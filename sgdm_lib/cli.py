@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sgdm_lib import __version__
-from sgdm_lib.checks import choice, integer
+from sgdm_lib.checks import choice, integer, number
 
 # Before torch is loaded. Its threads otherwise spin while they wait for each other, and where the
 # machine has something else to do a small step then takes 100 ms instead of 0.3.
@@ -99,6 +99,14 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--force", action="store_true", help="execute what has not changed, too")
     each.set_defaults(run=_book)
 
+    each = commands.add_parser("bench", help="time a training step, and the engine beside a loop")
+    each.add_argument("name", nargs="?", help="an experiment (default: ResNet-18 on CIFAR-100)")
+    each.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
+    each.add_argument("--batch-sizes", default="8,32,128,512", help="(default: 8,32,128,512)")
+    each.add_argument("--seconds", type=float, default=5.0, help="for each number (default: 5)")
+    each.add_argument("--out", type=Path, default=Path("bench"), help="folder (default: bench)")
+    each.set_defaults(run=_bench)
+
     each = commands.add_parser("doctor", help="look at the machine: versions, devices, disk, data")
     each.set_defaults(run=_doctor)
     return top
@@ -148,7 +156,7 @@ def _run(args: argparse.Namespace) -> None:
     from sgdm_lib.training import choose_device, fit
 
     choose_mode(args.mode, choose_device(args.device))
-    seeds = _seeds(args.seeds)
+    seeds = _numbers("seeds", args.seeds)
     found = {name: run for pattern in args.names for name, run in papers.find(pattern).items()}
     jobs = [(name, run.replace(seed=seed)) for name, run in found.items() for seed in seeds]
     total = sum(estimate.seconds(run, args.device) for _, run in jobs)
@@ -178,16 +186,17 @@ def _run(args: argparse.Namespace) -> None:
         raise Failure(f"{len(failed)} of {len(jobs)} runs failed: " + "; ".join(failed))
 
 
-def _seeds(text: str) -> list[int]:
+def _numbers(name: str, text: str) -> list[int]:
+    """Whole numbers and spans of them: "0,3,5" or "0-2"."""
     try:
         parts = [part.split("-") for part in text.split(",")]
         spans = [range(int(part[0]), int(part[-1]) + 1) for part in parts if len(part) <= 2]
     except ValueError:
         spans = []
-    seeds = [seed for span in spans for seed in span]
-    if not seeds:
-        raise ValueError(f"seeds must be like 0, 0-2 or 0,3,5, got {text!r}")
-    return seeds
+    found = [value for span in spans for value in span]
+    if not found:
+        raise ValueError(f"{name} must be like 0, 0-2 or 0,3,5, got {text!r}")
+    return found
 
 
 def _data(args: argparse.Namespace) -> None:
@@ -198,6 +207,23 @@ def _data(args: argparse.Namespace) -> None:
         f"{dataset.name}: {dataset.n_train:,} training and {dataset.n_test:,} test images of shape "
         f"{dataset.shape}, {len(dataset.classes)} classes, checksum {dataset.checksum[:16]}"
     )
+
+
+def _bench(args: argparse.Namespace) -> None:
+    from sgdm_lib import bench, papers
+
+    sizes = _numbers("batch-sizes", args.batch_sizes)
+    files = bench.run(
+        args.out,
+        experiment=papers.catalogue()[_one_name(args.name)] if args.name else None,
+        device=args.device,
+        batch_sizes=tuple(sizes),
+        seconds=number("seconds", args.seconds, above=0),
+    )
+    for file in files:
+        if file.suffix == ".md":
+            print(file.read_text("utf8"))
+    print("written: " + ", ".join(str(file) for file in files))
 
 
 def _book(args: argparse.Namespace) -> None:

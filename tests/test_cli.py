@@ -31,6 +31,11 @@ def status_and_error(capsys, *arguments):
         (["run", "quick/digits/nshb/x2", "--seeds", "3-1"], "seeds must be like"),
         (["run", "quick/digits/nshb/x2", "--device", "abacus"], "device must be auto, cpu or cuda"),
         (["run", "quick/digits/nshb/x2", "--mode", "turbo"], "mode must be one of"),
+        (["bench", "--batch-sizes", "many"], "batch-sizes must be like"),
+        (
+            ["bench", "quick/digits/nshb/x2", "--seconds", "0"],
+            "seconds must be a finite number > 0",
+        ),
         (["data", "mnist"], "data set must be one of"),
     ],
 )
@@ -110,6 +115,14 @@ def test_plan_of_an_authors_file(capsys, tmp_path):
     )
     assert main(["plan", str(path)]) == 0
     assert "333,080 steps" in capsys.readouterr().out
+
+
+def test_bench_prints_and_writes_its_tables(capsys, tmp_path):
+    name = "quick/digits/nshb/constant8"
+    arguments = ["--batch-sizes", "64", "--seconds", "0.1", "--out", str(tmp_path)]
+    assert main(["bench", name, *arguments]) == 0
+    assert "images" in capsys.readouterr().out
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".md", ".md", ".parquet", ".parquet"]
 
 
 def test_doctor(capsys):
