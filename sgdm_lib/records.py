@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 from torch import nn
@@ -167,10 +167,7 @@ def exclusive(folder: Path) -> Iterator[None]:
     path = folder / ".lock"
     with path.open("w") as file:
         try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                    raise BlockingIOError(errno.EAGAIN, "its last owner has just removed it")
+            _lock(path, file)
         except BlockingIOError:
             raise RecordError(
                 f"{folder} is being written by another process: wait for it, or choose another "
@@ -182,6 +179,20 @@ def exclusive(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def _lock(path: Path, file: IO[str]) -> None:
+    """Lock the open file at that path, where the system can; BlockingIOError if it is taken."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a network file system without locks
+        return
+    if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+        raise BlockingIOError(errno.EAGAIN, "its last owner has just removed it")
 
 
 def atomic_write(path: Path, write: Callable[[Path], Any], keep: Path | None = None) -> None:

@@ -180,6 +180,22 @@ def test_exclusive_keeps_others_out_and_clears_what_a_kill_left(tmp_path):
     assert not list(folder.iterdir())
 
 
+def test_exclusive_does_without_locks_where_there_are_none(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(records.fcntl, "flock", no_locks)
+    with records.exclusive(tmp_path):
+        records.save(run(), tmp_path)
+    assert records.load(tmp_path).status == "finished"
+
+
+def test_a_lock_on_a_file_that_is_gone_is_no_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(records.fcntl, "flock", lambda *_: (tmp_path / ".lock").unlink())
+    with pytest.raises(RecordError, match="another process"), records.exclusive(tmp_path):
+        pytest.fail("locked a file nobody else can see")
+
+
 def test_versions_and_code_version_are_stated():
     assert {"python", "torch", "numpy", "sgdm-lib"} <= records.versions().keys()
     assert records.code_version().startswith(records.versions()["sgdm-lib"])

@@ -105,3 +105,17 @@ def test_a_program_saves_and_leaves_with_the_status_of_its_signal(
     assert (tmp_path / "checkpoint.pt").exists()
     assert in_child(processes, run_to_the_end, EXPERIMENT, tmp_path) == 0
     assert_same_history(records.load(undisturbed).history, records.load(tmp_path).history)
+
+
+@pytest.mark.parametrize("count", [30, 60])
+def test_a_damaged_newest_checkpoint_costs_some_steps_and_no_bit(
+    processes, undisturbed, tmp_path, count
+):
+    in_child(processes, run_and_die, EXPERIMENT, tmp_path, "step", count)
+    newest = tmp_path / "checkpoint.pt"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    assert in_child(processes, run_to_the_end, EXPERIMENT, tmp_path) == 0
+    assert_same_history(records.load(undisturbed).history, records.load(tmp_path).history)
+    assert_same_state(
+        *(torch.load(folder / "last.pt")["model"] for folder in (undisturbed, tmp_path))
+    )

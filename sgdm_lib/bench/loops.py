@@ -98,6 +98,7 @@ def plain_loop(
 
 def _rate(steps: Iterator[int], seconds: float) -> tuple[float, int]:
     """Images per second, and over how many steps; each item is a step's number of images."""
+    _wait()  # what the first step needs may still be on its way, on another stream
     for _ in islice(steps, WARM_UP):
         pass
     _wait()
