@@ -136,7 +136,12 @@ def _draw(panel: Axes, series: Mapping[str, Curve], names: Sequence[str], log: s
     if "x" in log:
         panel.set_xscale("log")
     if "y" in log:
+        from matplotlib.ticker import NullFormatter
+
         panel.set_yscale("log")
+        low, high = panel.get_ylim()
+        if high > 10 * low:  # decades are labelled; numbers between them would crowd the axis
+            panel.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _legend_above(figure: Figure, panels: Sequence[Axes]) -> None:
