@@ -11,7 +11,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from sgdm_lib import models
-from sgdm_lib.gradients import full_gradient, full_gradient_norm, gradient_noise, has_batch_norm
+from sgdm_lib.gradients import (
+    full_gradient,
+    full_gradient_norm,
+    gradient_noise,
+    has_batch_norm,
+)
 
 
 def images(n, seed=0):
@@ -86,7 +91,12 @@ def authors_loop(net, x, y, b):
 
 
 @settings(deadline=None, max_examples=30)
-@given(n=st.integers(2, 60), b=st.integers(2, 60), chunk=st.integers(1, 70), normed=st.booleans())
+@given(
+    n=st.integers(2, 60),
+    b=st.integers(2, 60),
+    chunk=st.one_of(st.none(), st.integers(1, 70)),
+    normed=st.booleans(),
+)
 def test_authors_estimator_is_their_loop(n, b, chunk, normed):
     if normed and n % b == 1:
         n += 1  # BatchNorm's variance of a single image is another story
@@ -128,6 +138,18 @@ def test_batches_in_one_pass_keep_their_own_batch_norm(momentum, affine):
     for a, b in zip(together.buffers(), apart.buffers(), strict=True):
         torch.testing.assert_close(a, b)
     assert "forward" not in together[0].__dict__
+
+
+def test_a_residual_net_in_one_pass_is_the_loop_over_batches():
+    x, y = images(28)
+    nets = [models.build("resnet18", (1, 8, 8), 10, seed=0).double() for _ in range(2)]
+    together, apart = (
+        full_gradient_norm(net, (x.double(), y), estimator="authors", batch_size=8, chunk=chunk)
+        for net, chunk in zip(nets, (28, 1), strict=True)
+    )
+    assert together == pytest.approx(apart, rel=1e-10)
+    for a, b in zip(*(net.state_dict().values() for net in nets), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
 
 
 def test_batch_norm_without_running_statistics():

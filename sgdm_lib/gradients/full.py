@@ -35,7 +35,7 @@ def full_gradient_norm(
     The exact one leaves weights, ``.grad``, BatchNorm statistics and the mode untouched. The
     authors' one moves BatchNorm's running statistics, as their code does just before its test
     pass; give it freshly shuffled, augmented images. Neither depends on ``chunk`` beyond rounding:
-    for the authors' one, several batches share a pass, with BatchNorm statistics per batch.
+    in the authors' one several batches may share a pass, with BatchNorm statistics per batch.
     Source: ``get_full_grad_list.py`` of both papers' code.
 
     Args:
@@ -113,7 +113,7 @@ def _authors_gradient(
                     f"{batch_size} images, got {n % batch_size} left over: cut it anew"
                 )
             n += len(y)
-            size = pass_size(x.shape[1:], x.device) if chunk is None else _checked(chunk)
+            size = _authors_pass(model, x) if chunk is None else _checked(chunk)
             size = max(size // batch_size, 1) * batch_size
             whole = len(y) - len(y) % batch_size
             for a in range(0, whole, size):
@@ -122,6 +122,13 @@ def _authors_gradient(
             if whole < len(y):
                 _accumulate(total, F.cross_entropy(logits(model, x[whole:]), y[whole:]), model)
     return [t.mul_(batch_size / n) for t in total]
+
+
+def _authors_pass(model: nn.Module, x: Tensor) -> int:
+    """As :func:`pass_size`; one batch with BatchNorm on a CPU, where sharing gains nothing."""
+    if x.device.type == "cpu" and has_batch_norm(model):
+        return 1
+    return pass_size(x.shape[1:], x.device)
 
 
 def _sum_of_batch_means(model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> Tensor:

@@ -63,6 +63,6 @@ def _move_running_statistics(layer: _BatchNorm, means: Tensor, variances: Tensor
     else:
         ages = torch.arange(count - 1, -1, -1, device=device, dtype=torch.float64)
         weights = layer.momentum * (1 - layer.momentum) ** ages
-        kept = torch.tensor((1 - layer.momentum) ** count, device=device)
+        kept = torch.tensor((1 - layer.momentum) ** count, device=device, dtype=torch.float64)
     for running, batch in ((layer.running_mean, means), (layer.running_var, variances)):
         running.copy_(kept * running.double() + weights @ batch.double())
