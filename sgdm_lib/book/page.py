@@ -53,10 +53,14 @@ def begin(scale: str, seeds: int, device: str, records: str | None) -> Settings:
     _refuse_unknown()
     choice("scale", scale, SCALES)
     seeds = integer("seeds", seeds, at_least=1, fix="the number of seeds, such as 3")
+    import torch
+
     from sgdm_lib.figures import use_style
     from sgdm_lib.training import choose_device
 
     choose_device(device)
+    if scale == "quick":  # nets this small gain nothing from threads, which wait for each other
+        torch.set_num_threads(1)
     use_style()
     return Settings(scale, range(seeds), device, None if records is None else Path(records))
 
