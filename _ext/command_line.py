@@ -1,4 +1,4 @@
-"""The directive ``command-line``: the help of ``sgdm`` and of each command, from the parser itself."""
+"""The directive ``command-line``: the help of ``sgdm`` and of each command, from the parser."""
 
 import argparse
 import os
