@@ -22,7 +22,7 @@ from sgdm_lib.training.ongoing import Ongoing, look_every
 
 # Up to so many pixels a batch, stacking beats taking turns for convolutions; from there on the
 # grouped convolutions it is made of lose more than the saved calls gain.
-PIXELS = 4_096
+PIXELS = 2_048
 
 Member = tuple[Ongoing, Progress]
 
