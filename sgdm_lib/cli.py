@@ -228,7 +228,7 @@ def _bench(args: argparse.Namespace) -> None:
 
 def _book(args: argparse.Namespace) -> None:
     from sgdm_lib.book import build
-    from sgdm_lib.book.page import SCALES
+    from sgdm_lib.book.notebooks import SCALES
 
     choice("scale", args.scale, SCALES)
     integer("jobs", args.jobs, at_least=1)
@@ -259,7 +259,7 @@ def _doctor(args: argparse.Namespace) -> None:
     import torch
 
     from sgdm_lib import data
-    from sgdm_lib.records import code_version, versions
+    from sgdm_lib.versions import code_version, versions
 
     print(f"code      {code_version()}")
     print(f"versions  {', '.join(f'{k} {v}' for k, v in versions().items())}")

@@ -7,16 +7,11 @@ a reader sees the old file or the new one, never half of one, also while the run
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
-import platform
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +19,7 @@ import pandas as pd
 from torch import nn
 
 from sgdm_lib.experiment import Experiment
+from sgdm_lib.versions import code_version, versions
 
 try:
     import fcntl
@@ -35,6 +31,7 @@ __all__ = [
     "RecordError",
     "Run",
     "atomic_write",
+    "code_version",
     "delete",
     "exclusive",
     "load",
@@ -63,7 +60,6 @@ COLUMNS = {
 losses, as the papers print it; accuracies are fractions; ``seconds`` is the epoch's wall time, all
 measuring included; ``status`` is "ok" or "diverged". NaN where something was not measured."""
 
-VERSIONED = ("sgdm-lib", "torch", "numpy", "pandas", "scikit-learn")
 STATUSES = ("running", "finished", "diverged", "interrupted")
 
 
@@ -219,27 +215,3 @@ def atomic_write(path: Path, write: Callable[[Path], Any], keep: Path | None = N
             os.fsync(folder)
         finally:
             os.close(folder)
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a run's numbers."""
-    found = {"python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in VERSIONED}
-
-
-@cache
-def code_version() -> str:
-    """The library's version, git commit (if a checkout) and a hash of its source files."""
-    package = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
-    commit = ""
-    if (package.parent / ".git").exists():
-        command = ["git", "-C", str(package), "describe", "--always", "--dirty", "--abbrev=10"]
-        with suppress(OSError, subprocess.TimeoutExpired):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-            commit = done.stdout.strip()
-    named = f"{metadata.version('sgdm-lib')}+{commit or 'installed'}"
-    return f"{named} (source {digest.hexdigest()[:12]})"

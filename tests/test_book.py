@@ -1,5 +1,8 @@
 """The pipeline on a small book of its own: what runs again, what fails, and what is kept."""
 
+import subprocess
+import sys
+
 import nbformat
 import pytest
 
@@ -171,3 +174,10 @@ def test_recorded_runs_are_found_by_name_and_seed(tmp_path):
     (tmp_path / "a/b/seed2/run.json").write_text("{")
     with pytest.raises(RecordError, match=r"run\.json"):
         recorded("a/b", tmp_path)
+
+
+def test_the_pipeline_itself_needs_no_torch():
+    """Only the chapters' kernels train; the processes around them stay small."""
+    code = "import sys, sgdm_lib.book, sgdm_lib.cli; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sgdm_lib.book.notebooks import defaults, environment, is_current, key_of
 from sgdm_lib.checks import choice
-from sgdm_lib.records import code_version, versions
+from sgdm_lib.versions import code_version, versions
 
 
 class Job(NamedTuple):

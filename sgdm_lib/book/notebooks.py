@@ -12,6 +12,7 @@ from typing import Any
 
 from sgdm_lib.checks import choice
 
+SCALES = ("quick", "paper")
 PARAMETERS = ("scale", "seeds", "device", "records")
 """Every chapter takes these."""
 KEPT = {"tags", "mystnb"}  # cell metadata with a meaning for the book

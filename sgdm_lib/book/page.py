@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sgdm_lib import records as on_disk
-from sgdm_lib.book.notebooks import PARAMETERS, assignments, find_root
+from sgdm_lib.book.notebooks import PARAMETERS, SCALES, assignments, find_root
 from sgdm_lib.checks import choice, integer
 from sgdm_lib.records import Run
 
-__all__ = ["SCALES", "Settings", "begin", "note", "recorded"]
+__all__ = ["Settings", "begin", "note", "recorded"]
 
-SCALES = ("quick", "paper")
 T = TypeVar("T")
 
 
