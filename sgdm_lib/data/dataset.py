@@ -14,7 +14,14 @@ from sgdm_lib import checks
 
 # Each use of randomness has its own stream, so that none shifts another. The order of an epoch is
 # stream 0, which numpy's SeedSequence treats as no third word at all.
-STREAMS = {"order": 0, "augment": 1, "labels": 2, "subset": 3, "measure": 4}
+STREAMS = {
+    "order": 0,
+    "augment": 1,
+    "labels": 2,
+    "subset": 3,
+    "measure": 4,
+    "measure_augment": 5,
+}
 _WORD = 2**32 - 1
 
 

@@ -51,7 +51,7 @@ def _gradient_norms(
         order = torch.randperm(plan.n_train, generator=generator)
         found["full_gradient_norm_authors"] = full_gradient_norm(
             model,
-            source.blocks(order, size, 0, epoch, "measure"),
+            source.blocks(order, size, 0, epoch, "measure_augment"),
             estimator="authors",
             batch_size=size,
         )
