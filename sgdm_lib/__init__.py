@@ -2,11 +2,12 @@
 
 Rooms, from the ground up; each imports only from those above it in this list:
 
+* ``checks``, ``versions``, ``interrupt``
 * ``optim``, ``schedules``, ``theory``, ``data``, ``models``
 * ``plan``, ``loaders``, ``augment``, ``gradients``
 * ``experiment``, ``papers``, ``steps``, ``checkpoint``, ``records``
-* ``training``
-* ``estimate``, ``figures``, ``claims``, ``book``, ``cli``
+* ``progress``, ``training``
+* ``estimate``, ``bench``, ``figures``, ``interactive``, ``claims``, ``book``, ``cli``
 
 The names below are the ones most people need; they are imported when first used, so that
 ``import sgdm_lib`` is quick and needs neither torchvision nor matplotlib.

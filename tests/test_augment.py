@@ -269,7 +269,7 @@ def test_apply_refuses_images_that_do_not_fit_the_draws(images, message):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 def test_a_gpu_gives_the_same_bytes():
     images = random_images(300, 3, (32, 32))
     draws = augment.draw(300, data.generator(0, 0, "augment"), size=(32, 32))
