@@ -13,6 +13,12 @@ ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)  # tiny tensors: threads would only wait for each other
 
 
+@pytest.fixture(autouse=True)
+def _same_random_numbers():
+    """Whoever draws from torch's global generator draws the same in every run."""
+    torch.manual_seed(0)
+
+
 def pytest_collection_modifyitems(items):
     """Without a GPU its tests are skipped, and say so."""
     if torch.cuda.is_available():

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sgdm_lib import data, models
 
-SMALL = ("mlp", "cnn")
+SMALL = ("mlp", "cnn", "cnn_bn")
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +42,7 @@ def flops(net, shape):
         ("wideresnet28_10", 100, 36_536_884, 80),
         ("mlp", 10, 64 * (3 * 32 * 32 + 1) + 10 * 65, 4),
         ("cnn", 100, 9 * (3 * 16 + 16 * 32 + 32 * 64) + 16 + 32 + 64 + 100 * 257, 8),
+        ("cnn_bn", 100, 9 * (3 * 16 + 16 * 32 + 32 * 64) + 2 * (16 + 32 + 64) + 100 * 257, 11),
     ],
 )
 def test_number_of_parameters(name, classes, numbers, tensors):
@@ -59,7 +60,7 @@ def test_cnn_costs_a_few_mflop_at_every_size(size, mega):
     assert flops(net, (3, size, size)) <= mega * 1e6
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet18"])
+@pytest.mark.parametrize("name", ["mlp", "cnn", "cnn_bn", "resnet18"])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2, 9, 12)])
 def test_logits_have_one_row_per_image(name, shape):
     logits = models.build(name, shape, 7, seed=0)(torch.rand(2, *shape))
@@ -151,13 +152,20 @@ def test_initial_weights_have_torchs_default_spread(name):
     assert layer.weight.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
 def test_small_nets_treat_the_images_of_a_batch_independently(name):
     net = models.build(name, (1, 8, 8), 10, seed=0)
     assert not any("norm" in type(m).__name__.lower() for m in net.modules())
     x = torch.rand(4, 1, 8, 8)
     alone = torch.cat([net(x[i : i + 1]) for i in range(4)])
     torch.testing.assert_close(net(x), alone)
+
+
+def test_batchnorm_makes_them_depend_on_each_other_while_training():
+    net, x = models.build("cnn_bn", (1, 8, 8), 10, seed=0), torch.rand(4, 1, 8, 8)
+    assert not torch.allclose(net(x)[:2], net(x[:2]), atol=1e-3)
+    net.eval()
+    torch.testing.assert_close(net(x)[:2], net(x[:2]))
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -171,7 +179,9 @@ def test_small_nets_run_under_vmap(name):
     torch.testing.assert_close(out, torch.stack([net(x) for net in nets]))
 
 
-@pytest.mark.parametrize(("name", "steps", "accuracy"), [("mlp", 200, 0.85), ("cnn", 200, 0.7)])
+@pytest.mark.parametrize(
+    ("name", "steps", "accuracy"), [("mlp", 200, 0.85), ("cnn", 200, 0.7), ("cnn_bn", 200, 0.85)]
+)
 def test_small_nets_learn_digits(name, steps, accuracy):
     digits = data.load("digits")
     x, y = digits.x_train.float() / 255, digits.y_train

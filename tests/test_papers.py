@@ -118,7 +118,11 @@ def test_plans_follow_the_authors_rules(name):
 
 
 def test_reduced_runs_keep_the_shapes():
-    for scale, epochs, every in (("quick/digits", 40, 5), ("cnn/cifar100", 30, 3)):
+    for scale, epochs, every in (
+        ("quick/digits", 40, 5),
+        ("cnn/cifar100", 30, 3),
+        ("cnn10k/cifar100", 32, 4),
+    ):
         x2, x4 = plan_of(f"{scale}/nshb/x2"), plan_of(f"{scale}/nshb/x4")
         assert [s.batch_size for s in x2.stages] == [8 * 2**k for k in range(epochs // every)]
         assert [s.batch_size for s in x4.stages] == [8 * 4**k for k in range(epochs // (2 * every))]
@@ -171,14 +175,51 @@ def test_every_reduced_plan_can_be_made_and_says_what_it_is():
     assert {name.rpartition("/")[0].rpartition("/")[0] for name in reduced} == {
         "quick/digits",
         "cnn/cifar100",
+        "cnn10k/cifar100",
+        "fair/cifar100",
     }
+    networks = {"quick": "mlp", "cnn": "cnn", "cnn10k": "cnn_bn", "fair": "resnet18"}
     for name in reduced:
         run = CATALOGUE[name]
-        quick = name.startswith("quick")
-        assert plan_of(name).epochs == run.epochs <= 40
-        assert (run.model, run.augment) == (("mlp", False) if quick else ("cnn", True))
+        scale = name.partition("/")[0]
+        quick = scale == "quick"
+        assert plan_of(name).epochs == run.epochs
+        assert run.epochs <= 40 or scale == "fair" or name.endswith("steps_of_x2")
+        assert (run.model, run.augment) == (networks[scale], not quick)
+        assert run.n_train == (10_000 if scale == "cnn10k" else None)
         assert run.label_noise == (0.2 if quick else 0.0)
         assert "not a run of the paper" in papers.source(name)
+
+
+def test_batchnorm_lets_the_reduced_runs_keep_the_papers_learning_rates():
+    reduced = {n: r for n, r in CATALOGUE.items() if n.startswith("cnn10k/cifar100/")}
+    for name, run in papers.find("kondo2025/cifar100/*").items():
+        same = reduced["cnn10k" + name.removeprefix("kondo2025")]
+        ours, theirs = plan_of("cnn10k" + name.removeprefix("kondo2025")).table(), plan_of(name)
+        assert ours["lr_first"].iloc[0] == theirs.at(0)["lr"]
+        if "max" in name:
+            assert ours["lr_first"].max() == pytest.approx(float(name.rpartition("max")[2]))
+        assert (same.optimizer, same.momentum) == (run.optimizer, run.momentum)
+        assert (same.estimators, same.gradient_norm_every) == (("exact", "authors"), 2)
+
+
+@pytest.mark.parametrize(
+    "scale", ["quick/digits", "cnn/cifar100", "cnn10k/cifar100", "fair/cifar100"]
+)
+def test_fair_baselines_take_the_steps_and_the_epochs_of_the_growing_run(scale):
+    x2 = "kamo2025/cifar100/nshb/x2" if scale.startswith("fair") else f"{scale}/nshb/x2"
+    steps = plan_of(f"{scale}/nshb/constant128_steps_of_x2")
+    assert set(steps.batch_sizes) == {128}
+    assert 0 <= steps.total_steps - plan_of(x2).total_steps < steps.steps[0]
+    grown = plan_of(f"{scale}/nshb/x2_from128")
+    assert grown.epochs == plan_of(x2).epochs
+    assert [s.batch_size for s in grown.stages] == [
+        s.batch_size for s in plan_of(x2).stages if s.batch_size >= 128
+    ]
+    assert {s.epochs for s in grown.stages[:-1]} == {plan_of(x2).stages[0].epochs}
+    measured = CATALOGUE[f"{scale}/nshb/constant128_steps_of_x2"]
+    before = CATALOGUE[x2].epochs // CATALOGUE[x2].gradient_norm_every
+    assert before / 1.5 <= measured.epochs // measured.gradient_norm_every <= before * 1.5
 
 
 def test_papers_runs_have_the_papers_settings():
@@ -384,10 +425,12 @@ def test_find_and_source():
     assert list(papers.find("kamo2025/cifar100/nshb/x2")) == ["kamo2025/cifar100/nshb/x2"]
     assert len(papers.find("kondo2025/cifar100/shb/warmup_cosine_*")) == 6
     assert papers.find("*") == CATALOGUE
-    assert len(papers.find("*/nshb/x[24]")) == 8
+    assert len(papers.find("*/nshb/x[24]")) == 10
     with pytest.raises(ValueError, match=r"nearest are .*kamo2025/cifar100/nshb/x2"):
         papers.find("kamo2025/cifar10/nshb/x2")
-    with pytest.raises(ValueError, match="begin with cnn, kamo2025, kondo2025, quick"):
+    with pytest.raises(
+        ValueError, match="begin with cnn, cnn10k, fair, kamo2025, kondo2025, quick"
+    ):
         papers.find("%%%")
     with pytest.raises(ValueError, match="did you mean 'kamo2025/cifar100/nshb/x2'"):
         papers.source("kamo2025/cifar100/nshb/2")

@@ -17,6 +17,7 @@ __all__ = ["CNN", "MLP", "NAMES", "ResNet18", "WideResNet", "build"]
 _MAKERS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
     "mlp": MLP,
     "cnn": CNN,
+    "cnn_bn": lambda shape, classes: CNN(shape, classes, batch_norm=True),
     "resnet18": lambda shape, classes: ResNet18(shape[0], classes),
     "wideresnet28_10": lambda shape, classes: WideResNet(shape[0], classes),
 }
@@ -42,7 +43,7 @@ def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) ->
     used nor changed, and a default device set by the caller is ignored.
 
     Args:
-        name: ``mlp``, ``cnn``, ``resnet18`` or ``wideresnet28_10``.
+        name: ``mlp``, ``cnn``, ``cnn_bn``, ``resnet18`` or ``wideresnet28_10``.
         shape: shape (C, H, W) of one image.
         classes: number of classes, at least 2.
         seed: seed of the initialisation, 0 .. 2**32 - 1.

@@ -2,8 +2,9 @@
 
 Names read paper/data set/optimizer/schedule: ``kamo2025/cifar100/nshb/x2``,
 ``kondo2025/cifar100/shb/warmup_cosine_max0.5``. ``kamo2025/sfo/...`` are the schedules of the
-tables of gradient computations. ``quick/digits/...`` and ``cnn/cifar100/...`` have the same shapes
-of schedules on a small scale.
+tables of gradient computations. ``quick/digits/...``, ``cnn/cifar100/...`` and
+``cnn10k/cifar100/...`` have the same shapes of schedules on a small scale; ``fair/cifar100/...``
+are comparisons the papers do not make.
 
 >>> run = catalogue()["kamo2025/cifar100/nshb/x2"]
 >>> plan = run.plan(50_000)
