@@ -1,7 +1,8 @@
 """The ``sgdm`` command: list, plan and run experiments, fetch data, build the book.
 
 Exit status: 0 done; 1 a run or chapter failed (and which); 2 bad arguments; 130 and 143 after
-Ctrl-C and SIGTERM. Errors are one line; ``--traceback`` shows where they came from.
+Ctrl-C and SIGTERM; 141 where the reader of the output has left (``sgdm list | head``). Errors are
+one line; ``--traceback`` shows where they came from.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     try:
         args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has left: sgdm list | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes at its end
+        return 141
     except KeyboardInterrupt:
         print("sgdm: stopped; what was done is kept", file=sys.stderr)
         return 130

@@ -132,6 +132,16 @@ def test_doctor(capsys):
     assert "CPU cores" in out
 
 
+def test_a_reader_that_leaves_ends_it_silently():
+    """As ``sgdm list | head -1`` does, whatever the size of the pipe."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "sgdm_lib", "plan", "quick/digits/nshb/x2"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def test_importing_the_library_is_light():
     """Neither torchvision nor matplotlib nor pandas come with the rooms practitioners import."""
     code = (
