@@ -1,57 +1,18 @@
-"""Claims and verdicts: what is said, by which criterion it is judged, and what the runs say.
+"""Criteria for runs at hand, as a chapter trains them: seed against seed.
 
-A verdict is computed from runs, never typed. Each criterion is a function here, with its limit in
-its signature, so that a reader can look it up, disagree, and run it with another limit.
+A verdict is computed from runs, never typed. Each criterion is a function, with its limit in its
+signature, so that a reader can look it up, disagree, and run it with another limit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from html import escape
 
 import numpy as np
 
 from sgdm_lib.checks import number
+from sgdm_lib.claims.verdict import Verdict
 from sgdm_lib.records import Run
-
-__all__ = ["OUTCOMES", "Verdict", "final_level", "goes_below", "stalls"]
-
-OUTCOMES = ("reproduced", "partly reproduced", "not reproduced", "not yet run")
-MARKS = dict(zip(OUTCOMES, ("✓", "≈", "✗", "…"), strict=True))
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of a claim; shows as a box in a notebook."""
-
-    claim: str
-    """The claim, in our words."""
-    outcome: str
-    """One of :data:`OUTCOMES`."""
-    evidence: str
-    """The numbers it rests on, in a sentence."""
-    criterion: str
-    """How it was judged."""
-    values: tuple[float, ...] = field(default=(), repr=False)
-    """The judged quantity, one a seed."""
-
-    @property
-    def seeds(self) -> int:
-        """Number of seeds it rests on."""
-        return len(self.values)
-
-    def __str__(self) -> str:
-        return f"{self.outcome.upper()}: {self.claim} {self.evidence} [{self.criterion}]"
-
-    def _repr_html_(self) -> str:
-        kind = self.outcome.replace(" ", "-")
-        return (
-            f'<div class="verdict {kind}"><p><strong>{MARKS[self.outcome]} '
-            f"{self.outcome.capitalize()}.</strong> {escape(self.claim)}</p>"
-            f"<p>{escape(self.evidence)}</p>"
-            f"<p><em>Criterion: {escape(self.criterion)}.</em></p></div>"
-        )
 
 
 def final_level(run: Run, quantity: str = "full_gradient_norm", last: float = 0.1) -> float:

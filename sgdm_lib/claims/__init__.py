@@ -1,0 +1,73 @@
+"""Claims and verdicts: what is said, by which criterion it is judged, and what the runs say.
+
+A :class:`Claim` of a paper has tests; a test is a named criterion with its runs and limits filled
+in. The same tests judge the paper's published curves (:class:`Published`) and our records
+(:class:`Recorded`), at full scale and at a small one. A verdict is computed, never typed: each
+criterion is a function here, with its limit in its signature, so that a reader can look it up,
+disagree, and run it with another limit.
+"""
+
+from sgdm_lib.claims.claim import Claim, Test
+from sgdm_lib.claims.criteria import (
+    cheaper,
+    ends_above,
+    ends_higher,
+    ends_lower,
+    ends_lowest,
+    ends_near,
+    ends_no_higher,
+    falls_faster,
+    follows,
+    reaches,
+)
+from sgdm_lib.claims.curves import (
+    NAMES_IN_FIGURES,
+    PROTOCOLS,
+    QUANTITIES,
+    Curve,
+    Given,
+    Published,
+    Recorded,
+    Source,
+    find,
+    of_runs,
+)
+from sgdm_lib.claims.live import final_level, goes_below, stalls
+from sgdm_lib.claims.scorecard import Scorecard, all_claims, judge, scorecard, sources
+from sgdm_lib.claims.verdict import OUTCOMES, Verdict, combine
+
+__all__ = [
+    "NAMES_IN_FIGURES",
+    "OUTCOMES",
+    "PROTOCOLS",
+    "QUANTITIES",
+    "Claim",
+    "Curve",
+    "Given",
+    "Published",
+    "Recorded",
+    "Scorecard",
+    "Source",
+    "Test",
+    "Verdict",
+    "all_claims",
+    "cheaper",
+    "combine",
+    "ends_above",
+    "ends_higher",
+    "ends_lower",
+    "ends_lowest",
+    "ends_near",
+    "ends_no_higher",
+    "falls_faster",
+    "final_level",
+    "find",
+    "follows",
+    "goes_below",
+    "judge",
+    "of_runs",
+    "reaches",
+    "scorecard",
+    "sources",
+    "stalls",
+]

@@ -1,0 +1,123 @@
+"""The scorecard: every claim, what the paper's curves say of it, and what our runs say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sgdm_lib.claims import kamo2025
+from sgdm_lib.claims.claim import Claim
+from sgdm_lib.claims.curves import Published, Recorded, Source
+from sgdm_lib.claims.verdict import Verdict
+
+COLUMNS = {
+    "paper": "the paper's own curves",
+    "full": "ours, full protocol",
+    "small": "ours, small runs",
+}
+"""What each claim is judged on."""
+IN_THE_PAPER = {
+    "reproduced": "holds",
+    "partly reproduced": "holds partly",
+    "not reproduced": "does not hold",
+    "not yet run": "not shown",
+}
+
+
+def all_claims() -> dict[str, Claim]:
+    """The claims of both papers, by id."""
+    return dict(kamo2025.CLAIMS)
+
+
+def sources(claim: Claim, chapters: Path) -> dict[str, Source | None]:
+    """What a claim is judged on, by the columns of the scorecard; None where it cannot be.
+
+    Args:
+        claim: the claim.
+        chapters: the checkout's folder ``chapters``, with ``records`` and ``paper_curves``.
+    """
+    records, paper = chapters / "records", "kamo2025" if claim.id.startswith("K") else "kondo2025"
+    on_cifar = claim.dataset == "cifar100"
+    return {
+        "paper": Published(chapters / "paper_curves", claim.dataset)
+        if paper == "kamo2025"
+        else None,
+        "full": Recorded(records, paper, "full", claim.dataset),
+        "small": Recorded(records, paper, "cnn10k") if on_cifar else None,
+    }
+
+
+def judge(claim: Claim, chapters: Path) -> dict[str, Verdict | None]:
+    """The verdicts on a claim, by the columns of the scorecard."""
+    return {
+        column: None if source is None else claim.judge(source)
+        for column, source in sources(claim, chapters).items()
+    }
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """All claims with their verdicts; a table in a notebook."""
+
+    verdicts: Mapping[str, Mapping[str, Verdict | None]]
+    """By claim and column."""
+    claims: Mapping[str, Claim]
+    """By id."""
+
+    def frame(self) -> pd.DataFrame:
+        """One row a claim: statement, where, outcomes and numbers of seeds."""
+        rows = []
+        for key, verdicts in self.verdicts.items():
+            row: dict[str, Any] = {
+                "id": key,
+                "claim": self.claims[key].statement,
+                "where": self.claims[key].where,
+            }
+            for column, verdict in verdicts.items():
+                row[column] = verdict.outcome if verdict else ""
+                row[f"{column}_seeds"] = verdict.seeds if verdict else 0
+                row[f"{column}_evidence"] = verdict.evidence if verdict else ""
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def _repr_html_(self) -> str:
+        heads = "".join(f'<th scope="col">{text}</th>' for text in COLUMNS.values())
+        body = "".join(self._row(key) for key in self.verdicts)
+        return (
+            '<table class="scorecard"><thead><tr><th scope="col">claim</th>'
+            f"{heads}</tr></thead><tbody>{body}</tbody></table>"
+        )
+
+    def _row(self, key: str) -> str:
+        claim = self.claims[key]
+        page = f'<a href="{claim.chapter}.html#claim-{key.lower()}">{key}</a>'
+        text = f"{escape(claim.statement)} <small>{escape(claim.where)}</small>"
+        cells = "".join(_cell(column, verdict) for column, verdict in self.verdicts[key].items())
+        return f'<tr><th scope="row">{page} {text}</th>{cells}</tr>'
+
+
+def _cell(column: str, verdict: Verdict | None) -> str:
+    if verdict is None:
+        return '<td class="not-applicable">–</td>'
+    words = IN_THE_PAPER if column == "paper" else {}
+    word, kind = words.get(verdict.outcome, verdict.outcome), verdict.outcome.replace(" ", "-")
+    many = f"{verdict.seeds} seed{'s' * (verdict.seeds != 1)}"
+    seeds = "" if verdict.outcome == "not yet run" else f" <small>{many}</small>"
+    return f'<td class="{kind}">{verdict.mark} {word}{seeds}</td>'
+
+
+def scorecard(chapters: Path, ids: Iterable[str] | None = None) -> Scorecard:
+    """Judge claims on all there is to see.
+
+    Args:
+        chapters: the checkout's folder ``chapters``.
+        ids: which claims; None for all.
+    """
+    known = all_claims()
+    chosen = {key: known[key] for key in (known if ids is None else ids)}
+    return Scorecard({key: judge(claim, chapters) for key, claim in chosen.items()}, chosen)
