@@ -1,6 +1,7 @@
 """The project's own files agree with each other."""
 
 import json
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -21,6 +22,16 @@ def test_conda_environment_has_the_same_dependencies():
     (pip,) = (each["pip"] for each in environment if isinstance(each, dict))
     assert set(pip) - {"--editable ."} == wanted
     assert f"python{PROJECT['requires-python']}" in environment
+
+
+def test_binder_has_what_the_chapters_need():
+    binder = yaml.safe_load((ROOT / "binder/environment.yml").read_text("utf8"))["dependencies"]
+    (pip,) = (each["pip"] for each in binder if isinstance(each, dict))
+    conda = [each.replace("pytorch-cpu", "torch") for each in binder if isinstance(each, str)]
+    wanted = {*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["book"]}
+    assert set(pip) | set(conda[1:3]) == wanted
+    assert conda[0] == f"python={PROJECT['requires-python'].removeprefix('>=')}"
+    assert os.access(ROOT / "binder/postBuild", os.X_OK), "Binder runs it"
 
 
 def test_versions_agree():

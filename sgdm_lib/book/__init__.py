@@ -6,6 +6,7 @@ The notebooks in git stay free of outputs. Everything made here goes to ``_build
     executed/   the chapters as papermill ran them; jupyter-book renders these
     failed/     what a chapter that raised had produced until then
     html/       the book
+    colab/      copies of the chapters for Colab, where the repository's address is known
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sgdm_lib.book.execute import execute_all
+from sgdm_lib.book.launch import COPIES, repository, write_copies
 from sgdm_lib.book.notebooks import chapters, find_root, select
 from sgdm_lib.book.render import render
 
@@ -53,7 +55,8 @@ def build(
         The path of the book's first page.
 
     Raises:
-        ValueError: if there is no checkout, no such chapter, or a chapter lacks a parameter.
+        ValueError: if there is no checkout, no such chapter, a chapter lacks a parameter, or the
+            repository's address is not one.
         BookError: if a chapter fails (the others are still executed; nothing is rendered), or the
             rendering has warnings.
     """
@@ -61,6 +64,7 @@ def build(
     root = find_root(root)
     build_folder = (out or root).resolve() / "_build"
     chosen = select(chapters(root), chapter)
+    where = repository(root)
     errors = execute_all(root, build_folder, chosen, parameters, jobs, timeout, force)
     if errors:
         failed = f"{len(errors)} of {len(chosen)} chapters failed; the book was not rendered."
@@ -69,6 +73,8 @@ def build(
     if problems:
         shown = "\n".join(problems)
         raise BookError(f"{shown}\n\nThe rendered book has warnings, which count as errors.")
+    if where:
+        write_copies(root, build_folder / COPIES, where)
     page = build_folder / "html" / "index.html"
     print(f"The book is ready after {time.perf_counter() - begin:.0f} s: {page}", flush=True)
     return page

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sgdm_lib import records as on_disk
+from sgdm_lib import claims
 from sgdm_lib.book.notebooks import PARAMETERS, SCALES, assignments, find_root
 from sgdm_lib.checks import choice, integer
 from sgdm_lib.records import Run
 
-__all__ = ["Settings", "begin", "note", "recorded"]
+__all__ = ["Settings", "begin", "claim", "note", "recorded", "scorecard", "source"]
 
 T = TypeVar("T")
 
@@ -80,12 +80,53 @@ def _refuse_unknown() -> None:
 def note(name: str, value: float | int | str) -> None:
     """Keep a number for the prose: ``{glue:text}`name:.2f` `` shows it on the page.
 
-    Numbers in the text are never typed by hand.
+    Numbers in the text are never typed by hand. Where the book's packages are not installed (Colab)
+    there is no page to put them on, and nothing happens.
     """
-    from myst_nb import glue
+    try:
+        from myst_nb import glue
+    except ImportError:
+        return
 
     plain = value if isinstance(value, (str, int)) else float(value)
     glue(name, plain, display=False)
+
+
+def claim(name: str) -> claims.Report:
+    """A claim of the papers with its verdicts on all there is to see; a box on the page.
+
+    Args:
+        name: the claim's id, such as "K3"; :func:`sgdm_lib.claims.all_claims` has them all.
+
+    Raises:
+        ValueError: if there is no such claim.
+    """
+    known = claims.all_claims()
+    return claims.Report(known[choice("claim", name, known)], find_root() / "chapters")
+
+
+def scorecard(begin: str = "") -> claims.Scorecard:
+    """The table of all claims whose ids begin so: "K" for the first paper, "L" for the second."""
+    ids = [name for name in claims.all_claims() if name.startswith(begin)]
+    return claims.scorecard(find_root() / "chapters", ids)
+
+
+def source(paper: str, protocol: str, dataset: str = "cifar100") -> claims.Source:
+    """Curves to draw: "published", or recorded under a protocol: "full", "cnn10k".
+
+    Args:
+        paper: "kamo2025" or "kondo2025".
+        protocol: "published" (kamo2025 only), or one of :data:`sgdm_lib.claims.PROTOCOLS`.
+        dataset: "cifar100" or "tiny_imagenet".
+
+    Raises:
+        ValueError: if one of them is unknown.
+    """
+    chapters = find_root() / "chapters"
+    if protocol == "published":
+        choice("paper", paper, ("kamo2025",))
+        return claims.Published(chapters / "paper_curves", dataset)
+    return claims.Recorded(chapters / "records", paper, protocol, dataset)
 
 
 def recorded(name: str, folder: Path | None = None) -> list[Run]:
@@ -96,12 +137,11 @@ def recorded(name: str, folder: Path | None = None) -> list[Run]:
         folder: where ``sgdm run --out`` put them; None: the checkout's ``chapters/records``.
 
     Returns:
-        The finished runs (a diverged one is finished), by seed.
+        The finished runs (a diverged one is finished), by seed; also those recorded under another
+        name of the same experiment.
 
     Raises:
+        ValueError: if there is no such name.
         sgdm_lib.records.RecordError: if a record is there but cannot be read.
     """
-    folder = folder or find_root() / "chapters" / "records"
-    runs = [on_disk.load(path.parent) for path in (folder / name).glob("seed*/run.json")]
-    ended = [run for run in runs if run.status in ("finished", "diverged")]
-    return sorted(ended, key=lambda run: run.experiment.seed)
+    return claims.find(folder or find_root() / "chapters" / "records", name)
