@@ -33,6 +33,7 @@ from sgdm_lib.claims.curves import (
     of_runs,
 )
 from sgdm_lib.claims.live import final_level, goes_below, stalls
+from sgdm_lib.claims.report import Report
 from sgdm_lib.claims.scorecard import Scorecard, all_claims, judge, scorecard, sources
 from sgdm_lib.claims.verdict import OUTCOMES, Verdict, combine
 
@@ -46,6 +47,7 @@ __all__ = [
     "Given",
     "Published",
     "Recorded",
+    "Report",
     "Scorecard",
     "Source",
     "Test",

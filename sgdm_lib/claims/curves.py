@@ -246,6 +246,14 @@ class Recorded:
         """The recorded runs, by seed."""
         return find(self.folder, self.name(run))
 
+    def folders(self, name: str) -> list[str]:
+        """Where the records of a name of the catalogue lie, relative to the folder."""
+        return [
+            path.parent.relative_to(self.folder).as_posix()
+            for alias in _aliases()[name]
+            for path in sorted((self.folder / alias).glob("seed*/run.json"))
+        ]
+
     def curve(self, run: str, quantity: str) -> Curve | None:
         """The recorded curve; None if it has not been run, or measured nothing of the kind."""
         return of_runs(self.runs(run), quantity)

@@ -1,0 +1,121 @@
+"""A claim on a page: what is said, what became of it, how to look it up and how to repeat it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from sgdm_lib import estimate, papers
+from sgdm_lib.claims.claim import Claim
+from sgdm_lib.claims.curves import Published, Recorded, Source
+from sgdm_lib.claims.scorecard import COLUMNS, IN_THE_PAPER, sources
+from sgdm_lib.claims.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Report:
+    """A claim with its verdicts, test by test; a box in a notebook.
+
+    Args:
+        claim: the claim.
+        chapters: the checkout's folder ``chapters``.
+    """
+
+    claim: Claim
+    chapters: Path
+
+    def __str__(self) -> str:
+        lines = [f"{self.claim.id}: {self.claim.statement} ({self.claim.where})"]
+        for column, source in self._sources().items():
+            verdict = self.claim.judge(source)
+            lines.append(f"  {COLUMNS[column]}: {verdict.outcome}. {verdict.evidence}")
+        return "\n".join(lines)
+
+    def missing(self) -> dict[str, list[str]]:
+        """Names of the runs that the tests need and nobody has recorded, by protocol."""
+        found: dict[str, list[str]] = {}
+        for source in self._sources().values():
+            if isinstance(source, Recorded):
+                names = dict.fromkeys(map(source.name, self.claim.runs))
+                known = papers.catalogue()
+                absent = [name for name in names if name in known and not source.folders(name)]
+                if absent:
+                    found[source.protocol] = absent
+        return found
+
+    def _sources(self) -> dict[str, Source]:
+        return {c: s for c, s in sources(self.claim, self.chapters).items() if s is not None}
+
+    def _repr_html_(self) -> str:
+        claim, found = self.claim, self._sources()
+        overall = {column: claim.judge(source) for column, source in found.items()}
+        parts = {column: claim.parts(source) for column, source in found.items()}
+        kind = next(
+            (v.outcome for c, v in overall.items() if c != "paper" and v.outcome != "not yet run"),
+            "not yet run",
+        )
+        heads = "".join(f'<th scope="col">{escape(COLUMNS[column])}</th>' for column in found)
+        rows = "".join(
+            f'<tr><th scope="row">{escape(label)}</th>'
+            + "".join(_cell(column, parts[column][label]) for column in found)
+            + "</tr>"
+            for label in claim.tests
+        )
+        total = "".join(_cell(column, verdict, True) for column, verdict in overall.items())
+        note = f"<p>{escape(claim.note)}</p>" if claim.note else ""
+        return (
+            f'<div class="verdict claim {kind.replace(" ", "-")}" id="claim-{claim.id.lower()}">'
+            f"<p><strong>{claim.id}.</strong> {escape(claim.statement)} "
+            f"<small>{escape(claim.where)}</small></p>{note}"
+            f'<table class="claim-table"><thead><tr><td></td>{heads}</tr></thead>'
+            f'<tbody><tr class="total"><th scope="row">the claim</th>{total}</tr>'
+            f"{rows}</tbody></table>"
+            f"<p><em>Judged by</em> {self._criteria()}. <em>Data:</em> {self._data(found)}.</p>"
+            f"{self._commands()}</div>"
+        )
+
+    def _criteria(self) -> str:
+        return ", ".join(
+            f'<a href="api/claims.html#sgdm_lib.claims.{name}"><code>{name}</code></a>'
+            for name in self.claim.criteria
+        )
+
+    def _data(self, found: dict[str, Source]) -> str:
+        links = []
+        for source in found.values():
+            if isinstance(source, Published):
+                name = f"{source.dataset}_resnet18.csv"
+                links.append(f'<a href="paper_curves/kamo2025/{name}">{name}</a>')
+            elif isinstance(source, Recorded):
+                for name in dict.fromkeys(map(source.name, self.claim.runs)):
+                    if name in papers.catalogue():
+                        links += [
+                            f'<a href="records/{path}/history.parquet">{path}</a>'
+                            for path in source.folders(name)
+                        ]
+        return ", ".join(dict.fromkeys(links)) or "none yet"
+
+    def _commands(self) -> str:
+        names = [name for group in self.missing().values() for name in group]
+        if not names:
+            return ""
+        known = papers.catalogue()
+        time = estimate.duration(sum(estimate.seconds(known[name]) for name in names))
+        words = " ".join(names)
+        return (
+            f"<details><summary>Not yet run: {len(names)} run{'s' * (len(names) != 1)}</summary>"
+            f"<pre>sgdm run {escape(words)} \\\n    --out chapters/records</pre>"
+            f"<p>About {time} for one seed of each, on the CPU that made this page.</p></details>"
+        )
+
+
+def _cell(column: str, verdict: Verdict, total: bool = False) -> str:
+    kind = verdict.outcome.replace(" ", "-")
+    word = IN_THE_PAPER[verdict.outcome] if column == "paper" else verdict.outcome
+    if total:
+        return f'<td class="{kind}"><strong>{verdict.mark} {word}</strong></td>'
+    if verdict.outcome == "not yet run":
+        return f'<td class="{kind}">…</td>'
+    title = escape(verdict.criterion, quote=True)
+    return f'<td class="{kind}" title="{title}">{verdict.mark} {escape(verdict.evidence)}</td>'
