@@ -4,6 +4,7 @@ Every function takes values (runs, plans, arrays), returns a matplotlib ``Figure
 nothing. A line is the mean over seeds, the band its minimum and maximum, as in the papers.
 """
 
+from sgdm_lib.figures.published import panels, verdict_points
 from sgdm_lib.figures.runs import curves, history, noise_table, plan_panels, provenance, totals
 from sgdm_lib.figures.style import LABELS, colours, use_style
 from sgdm_lib.figures.theory import (
@@ -23,10 +24,12 @@ __all__ = [
     "lines",
     "momentum_positions",
     "noise_table",
+    "panels",
     "plan_panels",
     "provenance",
     "stability_map",
     "table",
     "totals",
     "use_style",
+    "verdict_points",
 ]

@@ -1,0 +1,114 @@
+"""Published and recorded curves side by side: which run, which axis, which mark."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from sgdm_lib import figures
+from sgdm_lib.claims import Curve, Given, Published, Verdict
+
+mpl.use("agg")
+PAPER = Published(Path(__file__).resolve().parents[1] / "chapters" / "paper_curves")
+NONE = Given({})
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def curve(values, seeds=2):
+    values, epoch = np.asarray(values, dtype=float), np.arange(1, len(values) + 1)
+    nan = np.full(len(values), np.nan)
+    return Curve(
+        epoch, 10 * epoch, 80 * epoch, values, 0.9 * values, 1.1 * values, nan, seeds, len(values)
+    )
+
+
+OURS = Given({("a", "gradient_norm"): curve([1.0, 0.5, 0.02]), ("a", "test_accuracy"): curve([3])})
+
+
+def test_panels_draw_the_published_curve():
+    figure = figures.panels([("doubling", [PAPER], {"NSHB": "nshb/x2"})], ["gradient_norm"])
+    (panel,) = figure.axes
+    (line,) = panel.get_lines()
+    published = PAPER.curve("nshb/x2", "gradient_norm")
+    np.testing.assert_array_equal(line.get_ydata(), published.mean)
+    np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 201))
+    band = panel.collections[0].get_paths()[0].vertices[:, 1]
+    assert band.min() == pytest.approx(published.low.min())
+    assert panel.get_yscale() == "log"
+    assert "running minimum" in panel.get_ylabel()
+    assert panel.get_title(loc="left") + panel.get_title() == "doubling"
+
+
+def test_a_second_source_shares_the_axes_and_is_marked():
+    figure = figures.panels([("", [OURS, OURS], {"x": "a"})], ["gradient_norm"])
+    first, second = figure.axes[0].get_lines()
+    assert first.get_marker() in ("", "None")
+    assert second.get_marker() == "o"
+    assert first.get_color() == second.get_color()
+
+
+def test_rows_of_other_sources_have_axes_of_their_own():
+    rows = [("one", [PAPER], {"NSHB": "nshb/constant"}), ("two", [PAPER], {"NSHB": "nshb/x2"})]
+    figure = figures.panels([*rows, ("ours", [OURS], {"x": "a"})], ["gradient_norm"])
+    one, two, ours = figure.axes
+    assert one.get_ylim() == two.get_ylim()
+    assert ours.get_ylim() != one.get_ylim()
+    low, high = one.get_ylim()
+    means = [PAPER.curve(f"nshb/{s}", "gradient_norm").mean for s in ("constant", "x2")]
+    assert low < min(map(np.min, means))
+    assert high > max(map(np.max, means))
+
+
+def test_labels_keep_their_colour_and_accuracy_is_linear():
+    rows = [("a", [OURS], {"x": "a", "y": "missing"}), ("b", [OURS], {"y": "a"})]
+    figure = figures.panels(rows, ["test_accuracy"], over="sfo")
+    top, bottom = figure.axes
+    assert top.get_lines()[0].get_color() == figures.colours(1)[0]
+    assert bottom.get_lines()[0].get_color() == figures.colours(2)[1]
+    assert top.get_yscale() == "linear"
+    assert bottom.get_lines()[0].get_xdata().tolist() == [80]
+
+
+def test_what_has_not_been_run():
+    assert figures.panels([("x", [NONE], {"x": "a"})]).get_suptitle() == "not yet run"
+    rows = [("x", [NONE], {"x": "a"}), ("y", [OURS], {"x": "a"})]
+    figure = figures.panels(rows, ["gradient_norm", "empirical_loss"])
+    assert len(figure.axes) == 2
+    assert [text.get_text() for text in figure.axes[1].texts] == ["not yet run"]
+
+
+def test_unknown_quantities_are_refused():
+    with pytest.raises(ValueError, match="did you mean 'gradient_norm'"):
+        figures.panels([], ["gradient_nrm"])
+    with pytest.raises(ValueError, match="over"):
+        figures.panels([], over="hours")
+
+
+def verdict(outcome, *values):
+    return Verdict("", outcome, "", "", values, 3)
+
+
+def test_verdict_points():
+    parts = {
+        "A": verdict("reproduced", 0.5, 0.4, 0.6),
+        "B": verdict("partly reproduced", 0.9),
+        "C": verdict("not reproduced", 2.0, 1.5, 3.0),
+        "D": verdict("not yet run"),
+    }
+    figure = figures.verdict_points({"K": {"paper": parts}}, marks={"K": 1})
+    (panel,) = figure.axes
+    assert panel.get_xscale() == "log"
+    assert [text.get_text() for text in panel.get_yticklabels()] == list(parts)
+    dots = [line for line in panel.get_lines() if line.get_marker() == "o"][1:]
+    assert [float(dot.get_xdata()[0]) for dot in dots] == [0.5, 0.9, 2.0]
+    assert [dot.get_fillstyle() for dot in dots] == ["full", "left", "full"]
+    assert dots[2].get_markerfacecolor() == "white"
+    with pytest.raises(ValueError, match="title"):
+        figures.verdict_points({"K": {"paper": parts}}, marks={"L": 1})
