@@ -86,6 +86,12 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--fresh", action="store_true", help="start anew instead of going on")
     each.set_defaults(run=_run)
 
+    each = commands.add_parser("scorecard", help="judge the papers' claims on curves and records")
+    each.add_argument("ids", nargs="*", metavar="ID", help="claims such as K3 (default: all)")
+    each.add_argument("--chapters", type=Path, help="folder with records and paper_curves")
+    each.add_argument("--out", type=Path, help="also write the verdicts to this CSV file")
+    each.set_defaults(run=_scorecard)
+
     each = commands.add_parser("data", help="prepare and check a data set")
     each.add_argument("name", help="digits, fashion_mnist, cifar10, cifar100, tiny_imagenet")
     each.add_argument("--root", help="folder of the data sets (default: $SGDM_DATA or the cache)")
@@ -202,6 +208,25 @@ def _numbers(name: str, text: str) -> list[int]:
     if not found:
         raise ValueError(f"{name} must be like 0, 0-2 or 0,3,5, got {text!r}")
     return found
+
+
+def _scorecard(args: argparse.Namespace) -> None:
+    from sgdm_lib import claims
+    from sgdm_lib.book.notebooks import find_root
+    from sgdm_lib.claims.scorecard import COLUMNS
+
+    chapters = args.chapters or find_root() / "chapters"
+    if not chapters.is_dir():
+        raise ValueError(f"chapters must be a folder, got {str(chapters)!r}: give the checkout's")
+    known = claims.all_claims()
+    card = claims.scorecard(chapters, [choice("claim", key, known) for key in args.ids] or None)
+    for key, verdicts in card.verdicts.items():
+        print(f"{key}  {card.claims[key].statement} ({card.claims[key].where})")
+        for column, verdict in verdicts.items():
+            if verdict:
+                print(f"    {COLUMNS[column]}: {verdict.outcome}. {verdict.evidence}")
+    if args.out:
+        card.frame().to_csv(args.out, index=False)
 
 
 def _data(args: argparse.Namespace) -> None:

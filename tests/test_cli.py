@@ -107,6 +107,22 @@ def test_list_and_plan(capsys):
     assert len(out.splitlines()) > 300
 
 
+def test_scorecard_prints_and_writes_the_verdicts(capsys, tmp_path):
+    file = tmp_path / "card.csv"
+    assert main(["scorecard", "K3", "K14", "--out", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "K3  Doubling the batch size" in out
+    assert "the paper's own curves: partly reproduced" in out
+    assert "RMSprop ✗" in out
+    assert file.read_text().splitlines()[0].startswith("id,claim,where,paper")
+    status, error = status_and_error(capsys, "scorecard", "K99")
+    assert (status, error.count("\n")) == (2, 1)
+    assert "claim must be one of" in error
+    status, error = status_and_error(capsys, "scorecard", "--chapters", str(tmp_path / "none"))
+    assert status == 2
+    assert "chapters must be a folder" in error
+
+
 def test_plan_of_an_authors_file(capsys, tmp_path):
     path = tmp_path / "config.json"
     path.write_text(

@@ -9,7 +9,6 @@ disagree, and run it with another limit.
 
 from sgdm_lib.claims.claim import Claim, Test
 from sgdm_lib.claims.criteria import (
-    cheaper,
     ends_above,
     ends_higher,
     ends_lower,
@@ -18,7 +17,6 @@ from sgdm_lib.claims.criteria import (
     ends_no_higher,
     falls_faster,
     follows,
-    reaches,
 )
 from sgdm_lib.claims.curves import (
     NAMES_IN_FIGURES,
@@ -32,6 +30,7 @@ from sgdm_lib.claims.curves import (
     find,
     of_runs,
 )
+from sgdm_lib.claims.effort import cheaper, reaches
 from sgdm_lib.claims.live import final_level, goes_below, stalls
 from sgdm_lib.claims.report import Report
 from sgdm_lib.claims.scorecard import Scorecard, all_claims, judge, scorecard, sources

@@ -12,7 +12,6 @@ from typing import Any
 
 from sgdm_lib.claims.claim import Claim, Test
 from sgdm_lib.claims.criteria import (
-    cheaper,
     ends_above,
     ends_higher,
     ends_lower,
@@ -23,6 +22,7 @@ from sgdm_lib.claims.criteria import (
     follows,
 )
 from sgdm_lib.claims.curves import NAMES_IN_FIGURES
+from sgdm_lib.claims.effort import cheaper
 from sgdm_lib.claims.verdict import Verdict
 
 OPTIMIZERS = tuple(NAMES_IN_FIGURES)

@@ -1,0 +1,114 @@
+"""What the criteria share: pairs of curves, their ends, and how a comparison becomes a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import inf, isfinite
+
+import numpy as np
+
+from sgdm_lib.checks import choice
+from sgdm_lib.claims.curves import Curve, Source
+from sgdm_lib.claims.verdict import Verdict
+
+WORDS = {
+    "gradient_norm": "gradient norm (running minimum, authors' estimator)",
+    "empirical_loss": "training loss",
+    "test_accuracy": "test accuracy",
+    "exact_gradient_norm": "exact full gradient norm",
+}
+NOT_RUN = "No runs so far."
+
+
+def words(quantity: str) -> str:
+    """The quantity in words.
+
+    Raises:
+        ValueError: if it is unknown.
+    """
+    return WORDS[choice("quantity", quantity, WORDS)]
+
+
+def pair_of(source: Source, run: str, baseline: str, quantity: str) -> tuple[Curve, Curve] | None:
+    """Both curves, or None if one is missing."""
+    ours, theirs = source.curve(run, quantity), source.curve(baseline, quantity)
+    return None if ours is None or theirs is None else (ours, theirs)
+
+
+def at_paper_scale(source: Source, run: str, quantity: str) -> Curve | None:
+    """Absolute values mean something under the paper's protocol only."""
+    if getattr(source, "protocol", "full") != "full":
+        return None
+    return source.curve(run, quantity)
+
+
+def end_of(curve: Curve, worst: float) -> tuple[float, float, float]:
+    """Mean, smallest and largest at the end; ``worst`` (inf or -inf) where a run diverged."""
+    mean, low, high = curve.last()
+    if not curve.diverged:
+        return mean, low, high
+    return (worst, low, worst) if worst > 0 else (worst, worst, high)
+
+
+def ratios_of(
+    ours: tuple[float, float, float], theirs: tuple[float, float, float]
+) -> tuple[float, float, float]:
+    """Ratio of the means, and the smallest and largest that the bands allow."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean, low, high = np.divide((ours[0], ours[1], ours[2]), (theirs[0], theirs[2], theirs[1]))
+    return tuple(inf if np.isnan(v) else float(v) for v in (mean, low, high))  # type: ignore[return-value]
+
+
+def geometric(ratios: np.ndarray) -> float:
+    """Geometric mean."""
+    return float(np.exp(np.log(ratios).mean()))
+
+
+def common(ours: Curve, theirs: Curve) -> tuple[Curve, Curve]:
+    """The two curves at the epochs where both were measured."""
+    both = np.intersect1d(ours.epoch, theirs.epoch)
+
+    def at(curve: Curve) -> Curve:
+        kept = np.isin(curve.epoch, both)
+        arrays = ("epoch", "step", "sfo", "mean", "low", "high", "seconds")
+        return replace(curve, **{name: getattr(curve, name)[kept] for name in arrays})
+
+    return at(ours), at(theirs)
+
+
+def verdict_of(
+    apart: bool,
+    on_average: bool,
+    values: tuple[float, float, float],
+    form: str,
+    criterion: str,
+    curves: Sequence[Curve],
+) -> Verdict:
+    """The outcome by the common rules, and the numbers in a sentence.
+
+    Args:
+        apart: whether every seed bears the claim out.
+        on_average: whether the means do.
+        values: the judged value of the means, and the smallest and largest that the bands allow.
+        form: how to print a value, words and one replacement field.
+        criterion: how it was judged.
+        curves: all that were looked at.
+    """
+    seeds = min(curve.seeds for curve in curves)
+    if apart and on_average and seeds > 1:
+        outcome = "reproduced"
+    else:
+        outcome = "partly reproduced" if on_average else "not reproduced"
+    count = "1 seed" if seeds == 1 else f"{seeds} seeds"
+    shown = form.format(values[0]) if isfinite(values[0]) else "diverged"
+    spread = ""
+    if seeds > 1 and values[1] != values[2] and all(map(isfinite, values)):
+        spread = f", {_plain(form, values[1])} to {_plain(form, values[2])}"
+    return Verdict("", outcome, f"{shown}{spread} ({count}).", criterion, values, seeds)
+
+
+def _plain(form: str, value: float) -> str:
+    """The number alone, in the form's format."""
+    begin = form.index("{")
+    return form[begin : form.index("}", begin) + 1].format(value)

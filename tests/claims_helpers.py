@@ -1,0 +1,44 @@
+"""Curves and records made up so that the outcome of a claim is known."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sgdm_lib import claims, data, papers, records
+from sgdm_lib.records import Run
+
+
+def curve(values, spread=0.0, seeds=3, **changes):
+    """A curve with a value an epoch, a band of +-spread, 10 steps and 1,000 gradients an epoch."""
+    mean = np.asarray(values, dtype=float)
+    epoch = np.arange(1, len(mean) + 1)
+    made = claims.Curve(
+        epoch, 10 * epoch, 1000 * epoch, mean, mean - spread, mean + spread,
+        seconds=2.0 * epoch, seeds=seeds, epochs=len(mean),
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def given(quantity="gradient_norm", **curves):
+    """A source that knows these runs; ``a__b`` is the run ``a/b``."""
+    return claims.Given({(name.replace("__", "/"), quantity): c for name, c in curves.items()})
+
+
+def record(name, seed=0, status="finished", **columns):
+    """A finished run of the catalogue whose history has these columns."""
+    experiment = papers.catalogue()[name].replace(seed=seed)
+    plan = experiment.plan(data.size(experiment.dataset).n_train).table()
+    length = len(next(iter(columns.values()))) if columns else experiment.epochs
+    rows = []
+    for i in range(length):
+        row = dict.fromkeys(records.COLUMNS, 0) | {"status": "ok", "seconds": 1.0}
+        row |= {"epoch": i + 1, "batch_size": int(plan["batch_size"][i])}
+        row |= {"step": int(plan["cumulative_steps"][i]), "sfo": int(plan["cumulative_sfo"][i])}
+        row |= {key: values[i] for key, values in columns.items()}
+        rows.append(row)
+    about = {
+        "experiment": experiment.to_dict(),
+        "seed": seed,
+        "status": status,
+    }
+    return Run(experiment, records.history(rows), about)
