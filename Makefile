@@ -13,7 +13,7 @@ book: $(VENV)/.book  ## install, execute the chapters, render _build/html (SCALE
 	@$(PY) -m sgdm_lib book --scale $(SCALE) --jobs $(JOBS)
 
 test: $(VENV)/.test  ## install what tests need, run all tests
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n $(JOBS)
 
 check: $(VENV)/.test  ## lint, format and types
 	@$(PY) -m ruff check .

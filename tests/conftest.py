@@ -20,18 +20,28 @@ def _same_random_numbers():
 
 
 def pytest_collection_modifyitems(items):
-    """Without a GPU its tests are skipped, and say so."""
-    if torch.cuda.is_available():
-        return
+    """The book's tests first and all in one process; GPU tests are skipped without one."""
+
+    def needs_the_book(item):
+        return "book" in getattr(item, "fixturenames", ())
+
+    items.sort(key=needs_the_book, reverse=True)  # the longest work begins first
     for item in items:
-        if "gpu" in item.keywords:
+        if needs_the_book(item):
+            item.add_marker(pytest.mark.xdist_group("book"))
+        if "gpu" in item.keywords and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
 
 
 @pytest.fixture(scope="session")
 def book(tmp_path_factory):
-    """The whole book, executed at quick scale and rendered with warnings as errors; once."""
+    """The whole book, executed at quick scale and rendered with warnings as errors; once.
+
+    What ``make book`` has executed before and is still current is taken over.
+    """
     out = tmp_path_factory.mktemp("book")
+    if (executed := ROOT / "_build" / "executed").is_dir():
+        shutil.copytree(executed, out / "_build" / "executed")
     command = [sys.executable, "-m", "sgdm_lib", "book", "--scale", "quick", "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-8000:]
