@@ -19,6 +19,7 @@ def _same_random_numbers():
     torch.manual_seed(0)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """The book's tests first and all in one process; GPU tests are skipped without one."""
 
