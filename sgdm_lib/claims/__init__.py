@@ -31,6 +31,7 @@ from sgdm_lib.claims.curves import (
     of_runs,
 )
 from sgdm_lib.claims.effort import cheaper, reaches
+from sgdm_lib.claims.levels import ends_highest, levels_off
 from sgdm_lib.claims.live import final_level, goes_below, stalls
 from sgdm_lib.claims.report import Report
 from sgdm_lib.claims.scorecard import Scorecard, all_claims, judge, scorecard, sources
@@ -55,6 +56,7 @@ __all__ = [
     "cheaper",
     "combine",
     "ends_above",
+    "ends_highest",
     "ends_higher",
     "ends_lower",
     "ends_lowest",
@@ -66,6 +68,7 @@ __all__ = [
     "follows",
     "goes_below",
     "judge",
+    "levels_off",
     "of_runs",
     "reaches",
     "scorecard",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from sgdm_lib.claims import kamo2025
+from sgdm_lib.claims import kamo2025, kondo2025
 from sgdm_lib.claims.claim import Claim
 from sgdm_lib.claims.curves import Published, Recorded, Source
 from sgdm_lib.claims.verdict import Verdict
@@ -31,7 +31,7 @@ IN_THE_PAPER = {
 
 def all_claims() -> dict[str, Claim]:
     """The claims of both papers, by id."""
-    return dict(kamo2025.CLAIMS)
+    return kamo2025.CLAIMS | kondo2025.CLAIMS
 
 
 def sources(claim: Claim, chapters: Path) -> dict[str, Source | None]:
