@@ -9,11 +9,15 @@ batch size, each weighted ``batch_size / n`` - also the short last one, so that 
 
 from sgdm_lib.gradients.full import full_gradient, full_gradient_norm, has_batch_norm
 from sgdm_lib.gradients.noise import GradientNoise, gradient_noise
+from sgdm_lib.gradients.sharpness import Curvature, hessian_vector_product, largest_curvature
 
 __all__ = [
+    "Curvature",
     "GradientNoise",
     "full_gradient",
     "full_gradient_norm",
     "gradient_noise",
     "has_batch_norm",
+    "hessian_vector_product",
+    "largest_curvature",
 ]

@@ -1,0 +1,135 @@
+"""The largest curvature of the training loss: what the theory's L must be at least.
+
+A gradient that is Lipschitz with constant L has Hessian eigenvalues of at most L in absolute value,
+everywhere. So the largest one measured anywhere is a lower bound of L, and a learning rate that is
+too large for the measured curvature is too large for L.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sgdm_lib.checks import integer, number
+from sgdm_lib.gradients.full import Data, _checked, _pairs, in_mode, logits, pass_size
+
+
+class Curvature(NamedTuple):
+    """An eigenvalue of the Hessian, the one of largest absolute value that was found."""
+
+    value: float
+    """v'Hv for the last unit vector v; negative where the loss bends down most."""
+    residual: float
+    """||Hv - (v'Hv) v||: an eigenvalue lies within this distance of ``value``."""
+    iterations: int
+    """Hessian-vector products taken."""
+
+
+def hessian_vector_product(
+    model: nn.Module, data: Data, vector: Iterable[Tensor], *, chunk: int | None = None
+) -> list[Tensor]:
+    """The Hessian of the mean cross-entropy times a vector, in eval mode.
+
+        H v = grad ( grad f(theta) . v ),    f = 1/n sum_i f_i
+
+    Args:
+        model: maps images to logits.
+        data: as for :func:`sgdm_lib.gradients.full_gradient`.
+        vector: v, a tensor of each parameter's shape.
+        chunk: images in one pass, None for as many as suit the device; not the result.
+
+    Returns:
+        H v, float64, in the order of ``model.parameters()``.
+
+    Raises:
+        ValueError: if a shape does not match or ``chunk`` is not positive.
+    """
+    parameters, direction = list(model.parameters()), list(vector)
+    shapes, wanted = ([tuple(t.shape) for t in each] for each in (direction, parameters))
+    if shapes != wanted:
+        raise ValueError(f"vector must have the shapes of the parameters, {wanted}, got {shapes}")
+    typed = [v.to(p.dtype) for v, p in zip(direction, parameters, strict=True)]
+    total, n = [torch.zeros_like(p, dtype=torch.float64) for p in parameters], 0
+    with in_mode(model, training=False):
+        for x, y in _pairs(data):
+            size = pass_size(x.shape[1:], x.device) if chunk is None else _checked(chunk)
+            for images, labels in zip(x.split(size), y.split(size), strict=True):
+                loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
+                gradient = torch.autograd.grad(loss, parameters, create_graph=True)
+                slopes = [(g * v).sum() for g, v in zip(gradient, typed, strict=True)]
+                slope = torch.stack(slopes).sum()
+                second = torch.autograd.grad(slope, parameters, materialize_grads=True)
+                for t, s in zip(total, second, strict=True):
+                    t += s
+            n += len(y)
+    return [t.div_(n) for t in total]
+
+
+def largest_curvature(
+    model: nn.Module,
+    data: Data,
+    *,
+    iterations: int = 50,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+    chunk: int | None = None,
+) -> Curvature:
+    """The Hessian eigenvalue of largest absolute value, by power iteration.
+
+        v <- H v / ||H v||,    value = v'Hv,    residual = ||H v - value v||
+
+    Whatever the residual, the largest absolute eigenvalue is at least ``|value|``: stopping early
+    errs on the small side.
+
+    Args:
+        model: maps images to logits; taken in eval mode, its weights are left alone.
+        data: as for :func:`sgdm_lib.gradients.full_gradient`.
+        iterations: at most so many Hessian-vector products, each about three gradients' work.
+        tolerance: stop at a residual below this part of ``|value|``.
+        seed: of the random vector to begin with.
+        chunk: images in one pass, None for as many as suit the device; not the result.
+
+    Returns:
+        The eigenvalue, how far off it may be, and the work done.
+
+    Raises:
+        ValueError: if an argument is out of range.
+
+    >>> import math
+    >>> model = nn.Linear(1, 2, bias=False)  # H = x^2 p (1 - p) [[1, -1], [-1, 1]]
+    >>> _ = nn.init.zeros_(model.weight)
+    >>> found = largest_curvature(model, (torch.tensor([[3.0]]), torch.tensor([0])))
+    >>> round(found.value, 4)  # 9/4 * 2
+    4.5
+    """
+    iterations = integer("iterations", iterations, at_least=1)
+    tolerance = number("tolerance", tolerance, above=0)
+    generator = torch.Generator().manual_seed(integer("seed", seed, at_least=0))
+    v = _unit(
+        [
+            torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p.device)
+            for p in model.parameters()
+        ]
+    )
+    value, residual, step = 0.0, 0.0, 0
+    for step in range(1, iterations + 1):
+        hv = hessian_vector_product(model, data, v, chunk=chunk)
+        value = float(sum((a * b).sum() for a, b in zip(hv, v, strict=True)))
+        residual = _norm([a - value * b for a, b in zip(hv, v, strict=True)])
+        if residual <= tolerance * abs(value):
+            break
+        v = _unit(hv)
+    return Curvature(value, residual, step)
+
+
+def _norm(tensors: list[Tensor]) -> float:
+    return float(torch.stack([t.square().sum() for t in tensors]).sum().sqrt())
+
+
+def _unit(tensors: list[Tensor]) -> list[Tensor]:
+    norm = _norm(tensors)
+    return [t / norm for t in tensors]
