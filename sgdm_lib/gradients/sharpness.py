@@ -115,15 +115,16 @@ def largest_curvature(
             for p in model.parameters()
         ]
     )
-    value, residual, step = 0.0, 0.0, 0
-    for step in range(1, iterations + 1):
+    value, residual, taken = 0.0, 0.0, 0
+    while taken < iterations:
         hv = hessian_vector_product(model, data, v, chunk=chunk)
         value = float(sum((a * b).sum() for a, b in zip(hv, v, strict=True)))
+        taken += 1
         residual = _norm([a - value * b for a, b in zip(hv, v, strict=True)])
         if residual <= tolerance * abs(value):
             break
         v = _unit(hv)
-    return Curvature(value, residual, step)
+    return Curvature(value, residual, taken)
 
 
 def _norm(tensors: list[Tensor]) -> float:
