@@ -180,6 +180,21 @@ def test_a_scorecard_is_a_table_and_a_frame(tmp_path):
     assert "holds partly" in html
 
 
+def test_a_glance_counts_and_links(tmp_path):
+    shutil.copytree(CHAPTERS / "paper_curves", tmp_path / "paper_curves")
+    glance = claims.scorecard(tmp_path, ["K3", "K5", "K9a", "L1"]).glance()
+    assert glance.counts("paper") == {
+        "reproduced": 1,
+        "partly reproduced": 1,
+        "not reproduced": 1,
+        "not yet run": 0,
+    }
+    assert glance.counts("full")["not yet run"] == 4
+    html = glance._repr_html_()
+    assert 'title="K9a: does not hold" href="15-answer.html#claim-k9a">✗ K9a</a>' in html
+    assert html.count("L1</a>") == 2, "no published curves for the second paper"
+
+
 def test_claims_name_their_runs():
     assert CLAIMS["K8"].runs[:2] == ("adam/x2", "nshb/x2")
     assert set(CLAIMS["K12"].criteria) == {"cheaper"}

@@ -13,7 +13,7 @@ import pandas as pd
 from sgdm_lib.claims import kamo2025, kondo2025
 from sgdm_lib.claims.claim import Claim
 from sgdm_lib.claims.curves import Published, Recorded, Source
-from sgdm_lib.claims.verdict import Verdict
+from sgdm_lib.claims.verdict import OUTCOMES, Verdict
 
 COLUMNS = {
     "paper": "the paper's own curves",
@@ -85,6 +85,10 @@ class Scorecard:
             rows.append(row)
         return pd.DataFrame(rows)
 
+    def glance(self) -> Glance:
+        """The same in a few lines."""
+        return Glance(self)
+
     def _repr_html_(self) -> str:
         heads = "".join(f'<th scope="col">{text}</th>' for text in COLUMNS.values())
         body = "".join(self._row(key) for key in self.verdicts)
@@ -99,6 +103,39 @@ class Scorecard:
         text = f"{escape(claim.statement)} <small>{escape(claim.where)}</small>"
         cells = "".join(_cell(column, verdict) for column, verdict in self.verdicts[key].items())
         return f'<tr><th scope="row">{page} {text}</th>{cells}</tr>'
+
+
+@dataclass(frozen=True)
+class Glance:
+    """A scorecard in a few lines: one small box a claim, coloured and marked by its verdict."""
+
+    card: Scorecard
+
+    def counts(self, column: str) -> dict[str, int]:
+        """How many claims had each outcome, on one of :data:`COLUMNS`."""
+        verdicts = [row.get(column) for row in self.card.verdicts.values()]
+        return {
+            outcome: sum(v is not None and v.outcome == outcome for v in verdicts)
+            for outcome in OUTCOMES
+        }
+
+    def _repr_html_(self) -> str:
+        rows = "".join(self._row(column) for column in COLUMNS)
+        return f'<table class="glance"><tbody>{rows}</tbody></table>'
+
+    def _row(self, column: str) -> str:
+        chips = "".join(
+            f'<a class="chip {v.outcome.replace(" ", "-")}" title="{_title(column, key, v)}" '
+            f'href="{self.card.claims[key].chapter}.html#claim-{key.lower()}">{v.mark} {key}</a>'
+            for key, row in self.card.verdicts.items()
+            if (v := row.get(column)) is not None
+        )
+        return f'<tr><th scope="row">{COLUMNS[column]}</th><td>{chips}</td></tr>'
+
+
+def _title(column: str, key: str, verdict: Verdict) -> str:
+    word = IN_THE_PAPER[verdict.outcome] if column == "paper" else verdict.outcome
+    return f"{key}: {word}"
 
 
 def _cell(column: str, verdict: Verdict | None) -> str:

@@ -4,6 +4,7 @@ Every function takes values (runs, plans, arrays), returns a matplotlib ``Figure
 nothing. A line is the mean over seeds, the band its minimum and maximum, as in the papers.
 """
 
+from sgdm_lib.figures.cover import cover
 from sgdm_lib.figures.published import panels, verdict_points
 from sgdm_lib.figures.runs import curves, history, noise_table, plan_panels, provenance, totals
 from sgdm_lib.figures.style import LABELS, colours, use_style
@@ -18,6 +19,7 @@ from sgdm_lib.figures.theory import (
 __all__ = [
     "LABELS",
     "colours",
+    "cover",
     "curves",
     "history",
     "line_panels",
