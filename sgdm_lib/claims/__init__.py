@@ -33,8 +33,10 @@ from sgdm_lib.claims.curves import (
 from sgdm_lib.claims.effort import cheaper, reaches
 from sgdm_lib.claims.levels import ends_highest, levels_off
 from sgdm_lib.claims.live import final_level, goes_below, stalls
+from sgdm_lib.claims.measured import floor_and_rate, lr_within_limit
 from sgdm_lib.claims.report import Report
 from sgdm_lib.claims.scorecard import Scorecard, all_claims, judge, scorecard, sources
+from sgdm_lib.claims.trained import Trained
 from sgdm_lib.claims.verdict import OUTCOMES, Verdict, combine
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "Scorecard",
     "Source",
     "Test",
+    "Trained",
     "Verdict",
     "all_claims",
     "cheaper",
@@ -65,10 +68,12 @@ __all__ = [
     "falls_faster",
     "final_level",
     "find",
+    "floor_and_rate",
     "follows",
     "goes_below",
     "judge",
     "levels_off",
+    "lr_within_limit",
     "of_runs",
     "reaches",
     "scorecard",

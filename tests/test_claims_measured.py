@@ -1,0 +1,106 @@
+"""Claims that no curve decides, and the claims' tests on runs at hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from sgdm_lib import claims, records, theory
+from sgdm_lib.claims import measured
+from sgdm_lib.claims.trained import Trained
+from sgdm_lib.experiment import Experiment
+from sgdm_lib.records import Run
+
+LIMIT = 0.1 / (2 * math.sqrt(2) * math.sqrt(0.9 + 0.81))  # momentum 0.9, L = 1
+
+
+@pytest.mark.parametrize(
+    ("curvatures", "outcome"),
+    [
+        ((0.2, 0.9), "reproduced"),
+        ((0.9, 1.1), "partly reproduced"),
+        ((1.1, 50.0), "not reproduced"),
+        ((-1.1,), "not reproduced"),
+    ],
+)
+def test_lr_within_limit(curvatures, outcome):
+    verdict = measured.lr_within_limit(LIMIT, 0.9, curvatures)
+    assert verdict.outcome == outcome
+    ratios = np.abs(curvatures)
+    assert verdict.values[1:] == pytest.approx((ratios.min(), ratios.max()))
+    assert verdict.values[0] == pytest.approx(np.exp(np.log(ratios).mean()))
+
+
+def test_heavy_ball_may_take_a_tenth():
+    nshb = measured.lr_within_limit(0.1, 0.9, [2.0])
+    shb = measured.lr_within_limit(0.1, 0.9, [2.0], optimizer="shb")
+    assert shb.values[0] == pytest.approx(10 * nshb.values[0])
+
+
+def test_lr_within_limit_refuses_nothing():
+    with pytest.raises(ValueError, match="got none"):
+        measured.lr_within_limit(0.1, 0.9, [])
+    with pytest.raises(ValueError, match="lr"):
+        measured.lr_within_limit(0.0, 0.9, [1.0])
+
+
+def test_theorems_hold_on_the_quadratic():
+    parts = measured.floor_and_rate(steps=12_000, stage_steps=1200, curvatures=(0.3, 1.0))
+    assert {part.outcome for part in parts.values()} == {"reproduced"}
+    assert 0 < parts["bounds"].values[0] <= 1
+    whole = claims.combine(measured.STATEMENTS["K16"], parts)
+    assert whole.outcome == "reproduced"
+
+
+def test_what_fails_when_it_should():
+    short = measured.floor_and_rate(steps=200, stage_steps=50, curvatures=(0.1, 1.0))
+    assert short["floor"].outcome == "not reproduced"
+    constant = measured.floor_and_rate(
+        steps=8000, stage_steps=8000, curvatures=(1.0,), variance=100.0
+    )
+    assert constant["1/T"].outcome == "not reproduced"
+    assert constant["1/T"].values[0] > 1.5
+
+
+def test_the_floor_is_the_stationary_one():
+    parts = measured.floor_and_rate(steps=12_000, stage_steps=1200, curvatures=(1.0,))
+    floor = theory.stationary_floor(1.0, 0.02, 0.9, variance=1.0, batch_size=8)
+    last = theory.exact_gradient_norms(1.0, 1.0, 0.02, 0.9, 8, variance=1.0, steps=12_000)[-1]
+    assert parts["floor"].values == pytest.approx((last / floor,))
+
+
+def test_floor_and_rate_asks_for_the_theorems_lr():
+    with pytest.raises(ValueError, match=r"does not apply.*lr <="):
+        measured.floor_and_rate(lr=0.1)
+
+
+BASE = Experiment(dataset="digits", model="mlp", optimizer="nshb", epochs=10, batch_size=8, lr=0.1)
+
+
+def run(norm, accuracy=0.9, seed=0):
+    blank = dict.fromkeys(records.COLUMNS, 0) | {"status": "ok", "test_accuracy": accuracy}
+    rows = [blank | {"epoch": i + 1, "full_gradient_norm_authors": norm} for i in range(10)]
+    return Run(BASE.replace(seed=seed), records.history(rows), {"status": "finished"})
+
+
+def test_claims_judge_runs_at_hand():
+    source = Trained(
+        {
+            "nshb/x2": [run(0.1, seed=0), run(0.2, seed=1)],
+            "nshb/constant": [run(0.3, seed=0), run(0.4, seed=1)],
+        }
+    )
+    parts = claims.all_claims()["K3"].parts(source)
+    assert parts["NSHB"].outcome == "reproduced"
+    assert parts["NSHB"].seeds == 2
+    assert parts["NSHB"].values[0] == pytest.approx(0.15 / 0.35)
+    assert parts["SHB"].outcome == "not yet run"
+
+
+def test_absolute_values_are_not_judged_on_other_protocols():
+    runs = {"nshb/constant": [run(0.1, 0.70, seed) for seed in range(2)]}
+    near = {"run": "nshb/constant", "value": 70.0, "within": 2.0}
+    assert claims.ends_near(Trained(runs), **near).outcome == "not yet run"
+    assert claims.ends_near(Trained(runs, "full"), **near).outcome == "reproduced"
+    with pytest.raises(ValueError, match="protocol"):
+        Trained(runs, "other")
