@@ -5,6 +5,7 @@ nothing. A line is the mean over seeds, the band its minimum and maximum, as in 
 """
 
 from sgdm_lib.figures.cover import cover
+from sgdm_lib.figures.grids import intervals, sensitivity
 from sgdm_lib.figures.published import panels, verdict_points
 from sgdm_lib.figures.runs import curves, history, noise_table, plan_panels, provenance, totals
 from sgdm_lib.figures.style import LABELS, colours, use_style
@@ -22,6 +23,7 @@ __all__ = [
     "cover",
     "curves",
     "history",
+    "intervals",
     "line_panels",
     "lines",
     "momentum_positions",
@@ -29,6 +31,7 @@ __all__ = [
     "panels",
     "plan_panels",
     "provenance",
+    "sensitivity",
     "stability_map",
     "table",
     "totals",
