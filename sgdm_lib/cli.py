@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
-        extra = "test" if error.name in ("pytest", "hypothesis", "playwright") else "book"
+        extra = "pdf" if error.name in ("playwright", "pypdf", "bs4") else "book"
         return f"the package {error.name} is missing: pip install 'sgdm-lib[{extra}]'"
     if isinstance(error, Failure) or type(error).__name__ == "BookError":
         return str(error)
@@ -108,6 +108,7 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--out", type=Path, help="folder that gets _build (default: the checkout)")
     each.add_argument("--timeout", type=int, default=1800, help="seconds a cell may take")
     each.add_argument("--force", action="store_true", help="execute what has not changed, too")
+    each.add_argument("--pdf", action="store_true", help="print it as one PDF, too (Chromium)")
     each.set_defaults(run=_book)
 
     each = commands.add_parser("bench", help="time a training step, and the engine beside a loop")
@@ -218,7 +219,7 @@ def _scorecard(args: argparse.Namespace) -> None:
     chapters = args.chapters or find_root() / "chapters"
     if not chapters.is_dir():
         raise ValueError(f"chapters must be a folder, got {str(chapters)!r}: give the checkout's")
-    known = claims.all_claims()
+    known = claims.everything()
     card = claims.scorecard(chapters, [choice("claim", key, known) for key in args.ids] or None)
     for key, verdicts in card.verdicts.items():
         print(f"{key}  {card.claims[key].statement} ({card.claims[key].where})")
@@ -271,6 +272,7 @@ def _book(args: argparse.Namespace) -> None:
         jobs=args.jobs,
         timeout=args.timeout,
         force=args.force,
+        pdf=args.pdf,
     )
 
 
@@ -300,7 +302,7 @@ def _doctor(args: argparse.Namespace) -> None:
     for name in data.NAMES:
         there = name == "digits" or (root / f"{name}.npz").is_file()
         print(f"data      {name}: {'there' if there else f'not there; sgdm data {name}'}")
-    for extra, package in {"book": "jupyter_book", "test": "pytest"}.items():
+    for extra, package in {"book": "jupyter_book", "pdf": "pypdf", "test": "pytest"}.items():
         there = find_spec(package) is not None
         advice = f"not installed; pip install 'sgdm-lib[{extra}]'"
         print(f"extra     {extra}: {'installed' if there else advice}")

@@ -199,3 +199,17 @@ def test_claims_name_their_runs():
     assert CLAIMS["K8"].runs[:2] == ("adam/x2", "nshb/x2")
     assert set(CLAIMS["K12"].criteria) == {"cheaper"}
     assert isinstance(CLAIMS["K1"], Claim)
+
+
+def test_the_scorecard_is_in_the_papers_order_and_has_what_is_computed(tmp_path):
+    ids = list(claims.everything())
+    assert ids[:3] == ["K1", "K2", "K3"]
+    assert ids[ids.index("K9c") : ids.index("K9c") + 2] == ["K9c", "K10"]
+    assert ids[ids.index("K16") : ids.index("K16") + 3] == ["K16", "L1", "L1t"]
+    shutil.copytree(CHAPTERS / "paper_curves", tmp_path / "paper_curves")
+    card = claims.scorecard(tmp_path, ["K15", "K16", "L2t"])
+    assert card.verdicts["K16"]["computed"].outcome == "reproduced"
+    assert card.verdicts["L2t"]["paper"] is None
+    html = card._repr_html_()
+    assert "in the chapter" in html.split("</tr>")[1], "K15 is measured where it is judged"
+    assert html.count("in the chapter") == 1

@@ -107,7 +107,7 @@ def claim(name: str) -> claims.Report:
 
 def scorecard(begin: str = "") -> claims.Scorecard:
     """The table of all claims whose ids begin so: "K" for the first paper, "L" for the second."""
-    ids = [name for name in claims.all_claims() if name.startswith(begin)]
+    ids = [name for name in claims.everything() if name.startswith(begin)]
     return claims.scorecard(find_root() / "chapters", ids)
 
 

@@ -35,7 +35,7 @@ from sgdm_lib.claims.levels import ends_highest, levels_off
 from sgdm_lib.claims.live import final_level, goes_below, stalls
 from sgdm_lib.claims.measured import floor_and_rate, lr_within_limit
 from sgdm_lib.claims.report import Report
-from sgdm_lib.claims.scorecard import Scorecard, all_claims, judge, scorecard, sources
+from sgdm_lib.claims.scorecard import Scorecard, all_claims, everything, judge, scorecard, sources
 from sgdm_lib.claims.trained import Trained
 from sgdm_lib.claims.verdict import OUTCOMES, Verdict, combine
 
@@ -65,6 +65,7 @@ __all__ = [
     "ends_lowest",
     "ends_near",
     "ends_no_higher",
+    "everything",
     "falls_faster",
     "final_level",
     "find",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from sgdm_lib.claims import kamo2025, kondo2025
 from sgdm_lib.claims.claim import Claim
+from sgdm_lib.claims.computed import Computed, computed
 from sgdm_lib.claims.curves import Published, Recorded, Source
 from sgdm_lib.claims.verdict import OUTCOMES, Verdict
 
@@ -19,8 +20,10 @@ COLUMNS = {
     "paper": "the paper's own curves",
     "full": "ours, full protocol",
     "small": "ours, small runs",
+    "computed": "computed",
 }
 """What each claim is judged on."""
+NOTHING = '<td class="not-applicable">–</td>'
 IN_THE_PAPER = {
     "reproduced": "holds",
     "partly reproduced": "holds partly",
@@ -66,7 +69,7 @@ class Scorecard:
 
     verdicts: Mapping[str, Mapping[str, Verdict | None]]
     """By claim and column."""
-    claims: Mapping[str, Claim]
+    claims: Mapping[str, Claim | Computed]
     """By id."""
 
     def frame(self) -> pd.DataFrame:
@@ -102,6 +105,8 @@ class Scorecard:
         page = f'<a href="{claim.chapter}.html#claim-{key.lower()}">{key}</a>'
         text = f"{escape(claim.statement)} <small>{escape(claim.where)}</small>"
         cells = "".join(_cell(column, verdict) for column, verdict in self.verdicts[key].items())
+        if not any(self.verdicts[key].values()):
+            cells = cells.removesuffix(NOTHING) + '<td class="not-yet-run">in the chapter</td>'
         return f'<tr><th scope="row">{page} {text}</th>{cells}</tr>'
 
 
@@ -140,11 +145,12 @@ def _title(column: str, key: str, verdict: Verdict) -> str:
 
 def _cell(column: str, verdict: Verdict | None) -> str:
     if verdict is None:
-        return '<td class="not-applicable">–</td>'
+        return NOTHING
     words = IN_THE_PAPER if column == "paper" else {}
     word, kind = words.get(verdict.outcome, verdict.outcome), verdict.outcome.replace(" ", "-")
     many = f"{verdict.seeds} seed{'s' * (verdict.seeds != 1)}"
-    seeds = "" if verdict.outcome == "not yet run" else f" <small>{many}</small>"
+    unseeded = verdict.outcome == "not yet run" or column == "computed"
+    seeds = "" if unseeded else f" <small>{many}</small>"
     return f'<td class="{kind}">{verdict.mark} {word}{seeds}</td>'
 
 
@@ -155,6 +161,24 @@ def scorecard(chapters: Path, ids: Iterable[str] | None = None) -> Scorecard:
         chapters: the checkout's folder ``chapters``.
         ids: which claims; None for all.
     """
-    known = all_claims()
+    known = everything()
     chosen = {key: known[key] for key in (known if ids is None else ids)}
-    return Scorecard({key: judge(claim, chapters) for key, claim in chosen.items()}, chosen)
+    verdicts = {}
+    for key, claim in chosen.items():
+        if isinstance(claim, Claim):
+            verdicts[key] = judge(claim, chapters)
+        else:
+            verdicts[key] = {"computed": claim.judge() if claim.judge else None}
+    return Scorecard({key: dict.fromkeys(COLUMNS) | row for key, row in verdicts.items()}, chosen)
+
+
+def everything() -> dict[str, Claim | Computed]:
+    """All rows of the scorecard by id, in its order."""
+    known: dict[str, Claim | Computed] = {**all_claims(), **computed()}
+    return {key: known[key] for key in sorted(known, key=_order)}
+
+
+def _order(key: str) -> tuple[str, int, str]:
+    """K1, K2, ..., K9a, K9b, K10, ...; then L1, L1t, L2, ..."""
+    digits = "".join(filter(str.isdigit, key))
+    return key[0], int(digits), key
