@@ -104,3 +104,15 @@ def test_absolute_values_are_not_judged_on_other_protocols():
     assert claims.ends_near(Trained(runs, "full"), **near).outcome == "reproduced"
     with pytest.raises(ValueError, match="protocol"):
         Trained(runs, "other")
+
+
+def test_train_runs_the_catalogue():
+    source = claims.train(["nshb/constant"], seeds=[3], estimators=("exact", "authors"))
+    (run,) = source.runs["nshb/constant"]
+    assert run.experiment.seed == 3
+    assert run.experiment.batch_size.value == 128
+    curve = source.curve("nshb/constant", "gradient_norm")
+    assert (curve.seeds, len(curve.epoch)) == (1, run.experiment.epochs)
+    assert (np.diff(curve.mean) <= 0).all()
+    with pytest.raises(ValueError, match="run must be"):
+        claims.train(["nshb/x3"], seeds=[0])

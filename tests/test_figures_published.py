@@ -112,3 +112,9 @@ def test_verdict_points():
     assert dots[2].get_markerfacecolor() == "white"
     with pytest.raises(ValueError, match="title"):
         figures.verdict_points({"K": {"paper": parts}}, marks={"L": 1})
+
+
+def test_verdict_table():
+    html = figures.verdict_table({"A": verdict("not reproduced", 2.0)}).to_html()
+    assert "A" in html
+    assert "✗ not reproduced" in html

@@ -36,7 +36,7 @@ from sgdm_lib.claims.live import final_level, goes_below, stalls
 from sgdm_lib.claims.measured import floor_and_rate, lr_within_limit
 from sgdm_lib.claims.report import Report
 from sgdm_lib.claims.scorecard import Scorecard, all_claims, everything, judge, scorecard, sources
-from sgdm_lib.claims.trained import Trained
+from sgdm_lib.claims.trained import Trained, train
 from sgdm_lib.claims.verdict import OUTCOMES, Verdict, combine
 
 __all__ = [
@@ -80,4 +80,5 @@ __all__ = [
     "scorecard",
     "sources",
     "stalls",
+    "train",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from sgdm_lib import papers
 from sgdm_lib.checks import choice
-from sgdm_lib.claims.curves import PROTOCOLS, Curve, of_runs
+from sgdm_lib.claims.curves import PROTOCOLS, Curve, Recorded, of_runs
 from sgdm_lib.records import Run
+from sgdm_lib.training import fit_many
 
 
 @dataclass(frozen=True)
@@ -39,3 +43,44 @@ class Trained:
     def curve(self, run: str, quantity: str) -> Curve | None:
         """The curve; None if there is no such run, or it measured nothing of the kind."""
         return of_runs(self.runs.get(run, ()), quantity)
+
+
+def train(
+    runs: Iterable[str],
+    *,
+    seeds: Sequence[int],
+    paper: str = "kamo2025",
+    protocol: str = "quick",
+    estimators: Sequence[str] = ("authors",),
+    out: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+) -> Trained:
+    """Train runs of the catalogue by their short names, every seed of one as one stack.
+
+    Args:
+        runs: short names, such as ``nshb/x2``.
+        seeds: which seeds.
+        paper: whose short names: "kamo2025" or "kondo2025".
+        protocol: one of :data:`sgdm_lib.claims.PROTOCOLS`.
+        estimators: which full gradient norms to measure.
+        out: a folder that keeps the runs; None keeps nothing.
+        device: as for :func:`sgdm_lib.fit`.
+
+    Returns:
+        The runs as a source of curves.
+
+    Raises:
+        ValueError: if there is no such run or protocol.
+    """
+    source, known, found = Recorded(Path(), paper, protocol), papers.catalogue(), {}
+    for run in runs:
+        name = choice("run", source.name(run), known)
+        experiment = known[name].replace(estimators=tuple(estimators))
+        found[run] = fit_many(
+            [experiment.replace(seed=seed) for seed in seeds],
+            out=out,
+            device=device,
+            progress=False,
+            together=True,
+        )
+    return Trained(found, protocol)

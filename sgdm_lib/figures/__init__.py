@@ -6,7 +6,7 @@ nothing. A line is the mean over seeds, the band its minimum and maximum, as in 
 
 from sgdm_lib.figures.cover import cover
 from sgdm_lib.figures.grids import intervals, sensitivity
-from sgdm_lib.figures.published import panels, verdict_points
+from sgdm_lib.figures.published import panels, verdict_points, verdict_table
 from sgdm_lib.figures.runs import curves, history, noise_table, plan_panels, provenance, totals
 from sgdm_lib.figures.style import LABELS, colours, use_style
 from sgdm_lib.figures.theory import (
@@ -37,4 +37,5 @@ __all__ = [
     "totals",
     "use_style",
     "verdict_points",
+    "verdict_table",
 ]

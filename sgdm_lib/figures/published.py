@@ -16,6 +16,7 @@ from sgdm_lib.figures.style import DASHES, colours
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas.io.formats.style import Styler
 
 Row = tuple[str, Sequence[Source], Mapping[str, str]]
 """A row of panels: title, the sources that share its axes, short names of runs by label."""
@@ -243,3 +244,18 @@ def _plain_log_x(panel: Axes) -> None:
     panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.xaxis.set_minor_formatter(NullFormatter())
+
+
+def verdict_table(parts: Mapping[str, Verdict]) -> Styler:
+    """A table of verdicts, test by test: outcome and evidence.
+
+    Args:
+        parts: verdicts by label, as :meth:`sgdm_lib.claims.Claim.parts` gives them.
+    """
+    import pandas
+
+    rows = [
+        {"test": label, "outcome": f"{v.mark} {v.outcome}", "evidence": v.evidence}
+        for label, v in parts.items()
+    ]
+    return pandas.DataFrame(rows).style.hide(axis="index")
