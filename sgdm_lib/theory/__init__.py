@@ -8,7 +8,7 @@ Every bound comes as an array: entry T-1 holds for the first T steps. numpy is a
   T3Q `nonincreasing_lr_bound`, T3x `lyapunov_family_bound`; each with a ``*_condition``
 * Kamo & Iiduka as printed: `theorem_31_bound`, `theorem_32_bound`, `lemma_a4_bound`
 * quadratics: `spectral_radius`, `stability_limit`, `stationary_floor`, `exact_gradient_norms`
-* all of them at once: `guarantees`
+* all of them at once: `guarantees`; solved for L: `smoothness_limits`, `covered_steps`
 * regimes and price: `hierarchy_bound`, `critical_batch_size`, `sfo_to_target`, exponents
 * problems with known constants, and `simulate`
 """
@@ -54,6 +54,7 @@ from .dynamics import (
     stationary_floor,
     zero_start_factor,
 )
+from .growth import THEOREMS, covered_steps, smoothness_limits
 from .guarantees import Guarantee, guarantees
 from .lyapunov import (
     fastest_lr_growth,
@@ -112,6 +113,7 @@ from .regimes import (
 )
 
 __all__ = [
+    "THEOREMS",
     "Admissibility",
     "Certificate",
     "Coefficients",
@@ -130,6 +132,7 @@ __all__ = [
     "constant_lr_limit",
     "cosine_problem",
     "counterexample",
+    "covered_steps",
     "critical_batch_size",
     "curvature_factor",
     "decay_noise_factor",
@@ -178,6 +181,7 @@ __all__ = [
     "sgd_bound",
     "sgd_condition",
     "simulate",
+    "smoothness_limits",
     "spectral_radius",
     "stability_limit",
     "stage_growth_ratio",

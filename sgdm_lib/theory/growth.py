@@ -1,0 +1,125 @@
+"""The certificates turned round: how smooth must the loss be, step by step, for a theorem to apply?
+
+The smoothness L of a network is not known. Each theorem's condition is therefore solved for L: the
+schedule is covered where the loss is no rougher than that. A limit of 0 or less means that no L
+will do: there the schedule itself breaks the condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..checks import choice, number
+from ._inputs import Array, ArrayLike, Setting, setting
+from .certificate import _weights, certificate_condition
+from .lyapunov import lyapunov_condition, nonincreasing_lr_condition
+
+THEOREMS = ("T2", "T3", "T3Q")
+_CONDITIONS: dict[str, Callable[..., object]] = {
+    "T2": certificate_condition,
+    "T3": lyapunov_condition,
+    "T3Q": nonincreasing_lr_condition,
+}
+
+
+def smoothness_limits(
+    theorem: str,
+    lr: ArrayLike,
+    momentum: float,
+    *,
+    steps: int | None = None,
+    optimizer: str = "nshb",
+) -> Array:
+    """Return for every step the largest L for which a theorem's condition holds there.
+
+    T2 ``eta_bar_t / c_t`` with ``A_t = eta_bar_t - L c_t``; T3 ``(eta_{t-1} - beta^2 eta_t) /
+    ((1-beta) eta_{t-1}^2)``, at the last step also ``1/((1-beta) eta_t)``, at a constant lr
+    ``(1+beta)/eta``; T3Q ``2/eta_0``, and 0 at a step to which the lr has grown.
+
+    Args:
+        theorem: "T2", "T3" or "T3Q".
+        lr: eta_t (alpha_t with ``optimizer="shb"``), a number or one value a step.
+        momentum: beta in [0, 1).
+        steps: T, needed where the lr is a number.
+        optimizer: "nshb" or "shb".
+
+    Returns:
+        float64 (T,); inf where every L will do, 0 or less where none will.
+
+    Raises:
+        ValueError: if the theorem is unknown or a value out of its range.
+
+    >>> smoothness_limits("T3", 0.1, 0.9, steps=2).round(6)
+    array([19., 19.])
+    >>> smoothness_limits("T3", [0.1, 0.1, 0.13], 0.9).round(2)  # 0.81 * 1.3 > 1: no L will do
+    array([ inf, 19. , -5.3])
+    """
+    choice("theorem", theorem, THEOREMS)
+    s = setting(lr, momentum, smoothness=1.0, steps=steps, optimizer=optimizer)
+    if theorem == "T3":
+        return _t3(s)
+    if theorem == "T2":
+        weights, _, z_lr = _weights(s, 1.0)
+        return _over(z_lr, z_lr - weights)
+    grows = np.append(False, s.lr[1:] > s.lr[:-1])
+    return np.where(grows, 0.0, _over(2.0, s.lr[0]))
+
+
+def _t3(s: Setting) -> Array:
+    beta, before, after = s.momentum, s.lr[:-1], s.lr[1:]
+    if s.lr.size > 1 and np.all(before == after):
+        return np.full(s.lr.size, (1 + beta) / s.lr[0])
+    room = before - beta**2 * after
+    jumps = np.where(room < 0, -1.0, 1.0) * _over(np.abs(room), (1 - beta) * before**2)
+    limits = np.append(np.inf, jumps)
+    limits[-1] = min(limits[-1], float(_over(1.0, (1 - beta) * s.lr[-1])))
+    return limits
+
+
+def _over(above: ArrayLike, below: ArrayLike) -> Array:
+    above, below = np.broadcast_arrays(*(np.asarray(v, dtype=np.float64) for v in (above, below)))
+    return np.divide(above, below, out=np.full(above.shape, np.inf), where=below > 0)
+
+
+def covered_steps(
+    theorem: str,
+    lr: ArrayLike,
+    momentum: float,
+    *,
+    smoothness: float,
+    optimizer: str = "nshb",
+) -> int:
+    """Return how many first steps of a schedule a theorem covers; cut there, it applies.
+
+    Args:
+        theorem: "T2", "T3" or "T3Q".
+        lr: one value a step.
+        momentum: beta in [0, 1).
+        smoothness: L, Lipschitz constant of grad f.
+        optimizer: "nshb" or "shb".
+
+    Returns:
+        A number of steps from 0 to T.
+
+    Raises:
+        ValueError: if the theorem is unknown or a value out of its range.
+
+    >>> covered_steps("T3", [0.1] * 5 + [0.13] * 5, 0.9, smoothness=1.0)
+    5
+    """
+    condition = _CONDITIONS[choice("theorem", theorem, THEOREMS)]
+    number("smoothness", smoothness, above=0)
+    rates = np.atleast_1d(np.asarray(lr, dtype=np.float64))
+
+    def applies(count: int) -> bool:
+        return bool(condition(rates[:count], momentum, smoothness=smoothness, optimizer=optimizer))
+
+    low, high = 0, rates.size
+    if applies(high):
+        return high
+    while high - low > 1:  # what holds for a run holds for its beginning
+        middle = (low + high) // 2
+        low, high = (middle, high) if applies(middle) else (low, middle)
+    return low

@@ -1,0 +1,134 @@
+"""Certificates next to what happens: limits against the theorems' own conditions."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sgdm_lib import certified, fit_many, papers, schedules, theory
+from sgdm_lib.estimate import plan_of
+from sgdm_lib.experiment import Experiment
+from sgdm_lib.figures.certificates import certificates
+from sgdm_lib.plan import TrainingPlan
+from sgdm_lib.training.curvature import curvature_path
+
+CONDITIONS = {
+    "T2": theory.certificate_condition,
+    "T3": theory.lyapunov_condition,
+    "T3Q": theory.nonincreasing_lr_condition,
+}
+RATES = st.lists(st.floats(0.01, 2.0), min_size=1, max_size=12).map(np.array)
+MOMENTA = st.sampled_from([0.0, 0.5, 0.87, 0.9])
+
+
+@given(RATES, MOMENTA, st.sampled_from(sorted(CONDITIONS)), st.sampled_from(["nshb", "shb"]))
+@settings(deadline=None, max_examples=50)
+def test_limits_are_where_the_conditions_change(lr, momentum, theorem, optimizer):
+    most = theory.smoothness_limits(theorem, lr, momentum, optimizer=optimizer).min()
+    known = {"optimizer": optimizer}
+
+    def applies(smoothness):
+        return bool(CONDITIONS[theorem](lr, momentum, smoothness=smoothness, **known))
+
+    if most <= 0:
+        assert not applies(1e-9)
+    else:
+        assert applies(most * 0.999)
+        assert not applies(most * 1.001)
+
+
+@given(RATES, MOMENTA, st.sampled_from(sorted(CONDITIONS)), st.floats(0.05, 5))
+@settings(deadline=None, max_examples=50)
+def test_covered_steps_is_the_longest_beginning_to_which_a_theorem_applies(lr, beta, theorem, size):
+    count = theory.covered_steps(theorem, lr, beta, smoothness=size)
+    ok = [bool(CONDITIONS[theorem](lr[:k], beta, smoothness=size)) for k in range(1, lr.size + 1)]
+    assert ok == [k <= count for k in range(1, lr.size + 1)]
+
+
+def test_limits_by_epoch_name_the_epoch_of_the_jump():
+    plan = papers.catalogue()["kondo2025/cifar100/nshb/both_growing_max1.0"].plan(50_000)
+    at_09 = TrainingPlan(plan.n_train, plan.epochs, plan.batch_size, plan.lr, momentum=0.9)
+    refused = np.flatnonzero(certified.limits_by_epoch(at_09, "T3") <= 0)
+    assert refused.tolist() == list(range(30, 300, 30))
+    assert (certified.limits_by_epoch(plan, "T3") > 0).all()  # theirs has momentum 0.87
+    with pytest.raises(ValueError, match="theorem"):
+        certified.limits_by_epoch(plan, "T9")
+
+
+def test_unknown_theorem_and_bad_values():
+    with pytest.raises(ValueError, match="theorem"):
+        theory.smoothness_limits("T1", 0.1, 0.9, steps=2)
+    with pytest.raises(ValueError, match="smoothness"):
+        theory.covered_steps("T3", [0.1], 0.9, smoothness=0)
+    changing = TrainingPlan(10, 2, 5, 0.1, momentum=schedules.StageGrowth(0.5, 1.5, every=1))
+    with pytest.raises(ValueError, match="momentum must be constant"):
+        certified.on_quadratic(changing)
+
+
+def test_on_a_quadratic_the_bounds_hold_and_end_where_they_stop_to_cover():
+    plan = plan_of(papers.catalogue()["quick/digits/nshb/both_growing_max0.5"])
+    one = certified.on_quadratic(plan)
+    for bound in one.bounds.values():
+        covered = ~np.isnan(bound)
+        least = np.minimum.accumulate(one.norm)
+        assert (bound[covered] >= least[covered]).all()
+    assert np.flatnonzero(np.isnan(one.bounds["T3"]))[0] == 5  # the first jump, by 5^(1/7)
+    steady = certified.on_quadratic(plan_of(papers.catalogue()["quick/digits/nshb/x2"]))
+    assert not np.isnan(steady.bounds["T3"]).any()
+    assert not np.isnan(steady.bounds["T2"]).any()
+
+
+def test_the_quadratic_is_run_with_the_plans_own_steps():
+    plan = TrainingPlan(10, 2, schedules.StageGrowth(5, 2, every=1), 0.3, momentum=0.5)
+    problem = certified.Quadratic(smoothness=2.0, variance=0.0, directions=3)
+    x, m, norms = problem.start, np.zeros(3), []
+    for steps in (2, 1):
+        for _ in range(steps):
+            m = 0.5 * m + 0.5 * problem.curvatures * x
+            x = x - 0.3 * m
+        norms.append(np.linalg.norm(problem.curvatures * x))
+    assert certified.on_quadratic(plan, problem).norm == pytest.approx(norms)
+    assert problem.curvatures @ problem.start**2 / 2 == pytest.approx(1.0)
+
+
+@pytest.fixture(scope="module")
+def network():
+    lr = schedules.GrowthTo(0.05, 0.1, every=1)
+    short = Experiment(
+        dataset="digits", model="mlp", optimizer="nshb", epochs=2, batch_size=64, lr=lr
+    )
+    runs = fit_many([short.replace(seed=seed) for seed in (0, 1)], progress=False)
+    curvature = curvature_path(short, [1, 2])
+    return certified.on_network(runs, plan_of(short), curvature)
+
+
+def test_on_a_network(network):
+    assert network.epoch.tolist() == [1, 2]
+    assert (network.low <= network.norm).all()
+    assert (network.norm <= network.high).all()
+    assert all(0 < value < 100 for value in network.smoothness.values())
+    assert network.bounds == {}
+    with pytest.raises(ValueError, match="number of runs"):
+        certified.on_network([], network.plan, None)
+
+
+def test_summary_says_who_is_covered(network):
+    flat = certified.on_quadratic(TrainingPlan(100, 2, 10, 0.1))
+    steep = certified.on_quadratic(TrainingPlan(100, 2, 10, 4.0))
+    table = certified.summary({"doubled": network, "flat": flat, "steep": steep})
+    assert table["T3 covers it"] == ["no", "yes", "no"]
+    assert table["T3 needs L at most"][0] == "no L will do"  # 0.81 * 2 > 1
+    assert table["T3 needs L at most"][1] == pytest.approx(19.0)
+    assert table["largest momentum T3 admits"][0] == 0.70  # 1/sqrt(2) = 0.707
+
+
+def test_figure(network):
+    import matplotlib.pyplot as plt
+
+    flat = certified.on_quadratic(TrainingPlan(100, 2, 10, 0.1))
+    figure = certificates({"network": network, "flat": flat})
+    assert [axes.get_title() for axes in figure.axes] == ["network", "flat", "", ""]
+    red = [len([p for p in axes.patches if p.get_alpha() == 0.18]) for axes in figure.axes]
+    assert red == [0, 0, 1, 0]  # the second epoch of the network begins with a jump
+    assert "T3" in [text.get_text() for text in figure.legends[0].get_texts()]
+    plt.close(figure)
