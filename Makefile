@@ -4,13 +4,16 @@ JOBS  ?= 2
 PY    := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book test check clean
+.PHONY: help book pdf test check clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 book: $(VENV)/.book  ## install, execute the chapters, render _build/html (SCALE=quick|paper, JOBS=2)
 	@$(PY) -m sgdm_lib book --scale $(SCALE) --jobs $(JOBS)
+
+pdf: $(VENV)/.pdf  ## the book, and all of it as one PDF in _build/pdf (needs Chromium)
+	@$(PY) -m sgdm_lib book --scale $(SCALE) --jobs $(JOBS) --pdf
 
 test: $(VENV)/.test  ## install what tests need, run all tests
 	@$(PY) -m pytest -n $(JOBS)
@@ -36,7 +39,12 @@ $(VENV)/.book: pyproject.toml | $(VENV)/.python
 	@$(PY) -m pip install --quiet --editable '.[book]'
 	@touch $@
 
+$(VENV)/.pdf: pyproject.toml | $(VENV)/.python
+	@echo "Installing sgdm-lib[book,pdf]"
+	@$(PY) -m pip install --quiet --editable '.[book,pdf]'
+	@touch $@ $(VENV)/.book
+
 $(VENV)/.test: pyproject.toml | $(VENV)/.python
 	@echo "Installing sgdm-lib[test]"
 	@$(PY) -m pip install --quiet --editable '.[test]'
-	@touch $@ $(VENV)/.book
+	@touch $@ $(VENV)/.book $(VENV)/.pdf

@@ -63,7 +63,7 @@ def small_book(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BOOK_REPOSITORY", WHERE.url)
         patch.setenv("BOOK_BRANCH", WHERE.branch)
-        assert render(root, root / "_build") == []
+        assert render(root, root / "_build", "whole.pdf") == []
     return root
 
 
@@ -90,6 +90,12 @@ def test_a_page_of_text_has_no_launch_button(small_book):
     assert not [link for link in found if "colab" in link or "mybinder" in link]
 
 
+def test_the_pdf_is_linked_where_there_is_one(small_book):
+    for name in ("one", "two"):
+        text = (small_book / f"_build/html/chapters/{name}.html").read_text("utf8")
+        assert 'href="../whole.pdf"' in text
+
+
 @pytest.mark.book
 @pytest.mark.skipif(repository(ROOT) is not None, reason="the repository's address is known")
 def test_without_an_address_no_button_needs_one(book):
@@ -97,6 +103,7 @@ def test_without_an_address_no_button_needs_one(book):
     assert "colab.research" not in page
     assert "mybinder.org" not in page
     assert "source-repository-button" not in page
+    assert ".pdf" not in page
     assert not (book / COPIES).exists()
 
 

@@ -6,11 +6,13 @@ The notebooks in git stay free of outputs. Everything made here goes to ``_build
     executed/   the chapters as papermill ran them; jupyter-book renders these
     failed/     what a chapter that raised had produced until then
     html/       the book
+    pdf/        the book as one PDF, if wanted; a copy of it lies in html/
     colab/      copies of the chapters for Colab, where the repository's address is known
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 from sgdm_lib.book.execute import execute_all
 from sgdm_lib.book.launch import COPIES, repository, write_copies
 from sgdm_lib.book.notebooks import chapters, find_root, select
+from sgdm_lib.book.pdf import PDF, find_chromium, make_pdf
 from sgdm_lib.book.render import render
 
 __all__ = ["BookError", "build", "find_root"]
@@ -36,6 +39,7 @@ def build(
     jobs: int = 2,
     timeout: int = 1_800,
     force: bool = False,
+    pdf: bool = False,
 ) -> Path:
     """Execute what has changed, then render the book.
 
@@ -50,6 +54,7 @@ def build(
         jobs: chapters executed at once.
         timeout: seconds one cell may take.
         force: execute what has not changed, too.
+        pdf: print the book as one PDF, too, and link it on each page.
 
     Returns:
         The path of the book's first page.
@@ -59,8 +64,11 @@ def build(
             repository's address is not one.
         BookError: if a chapter fails (the others are still executed; nothing is rendered), or the
             rendering has warnings.
+        RuntimeError: if a PDF is wanted and there is no Chromium, or the book cannot be printed.
     """
     begin = time.perf_counter()
+    if pdf:
+        find_chromium()  # before minutes are spent
     root = find_root(root)
     build_folder = (out or root).resolve() / "_build"
     chosen = select(chapters(root), chapter)
@@ -69,12 +77,14 @@ def build(
     if errors:
         failed = f"{len(errors)} of {len(chosen)} chapters failed; the book was not rendered."
         raise BookError("\n\n".join(["", *errors, failed]))
-    problems = render(root, build_folder)
+    problems = render(root, build_folder, PDF if pdf else None)
     if problems:
         shown = "\n".join(problems)
         raise BookError(f"{shown}\n\nThe rendered book has warnings, which count as errors.")
     if where:
         write_copies(root, build_folder / COPIES, where)
+    if pdf:
+        shutil.copy(make_pdf(root, build_folder), build_folder / "html")
     page = build_folder / "html" / "index.html"
     print(f"The book is ready after {time.perf_counter() - begin:.0f} s: {page}", flush=True)
     return page

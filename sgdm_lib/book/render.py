@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 
-def render(root: Path, build: Path) -> list[str]:
+def render(root: Path, build: Path, pdf: str | None = None) -> list[str]:
     """Make ``build``/html; returns the warnings, at least one line if it failed.
+
+    ``pdf`` is the name of a PDF that will be laid beside the first page: each page links to it.
 
     ``--all``, because a page that Sphinx does not read again warns no second time: without it the
     second run of a failed build passes.
@@ -26,7 +28,7 @@ def render(root: Path, build: Path) -> list[str]:
     print("Rendering the pages", flush=True)
     command = [str(program), "build", str(root), "--path-output", str(build.parent)]
     command += ["--all", "-W", "-n", "--keep-going", "-q"]
-    environment = {**os.environ, "BOOK_EXECUTED": str(build / "executed")}
+    environment = {**os.environ, "BOOK_EXECUTED": str(build / "executed"), "BOOK_PDF": pdf or ""}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode == 0:
         return []

@@ -1,0 +1,138 @@
+"""One PDF of the whole book: Chromium prints all pages as one document, with bookmarks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from sgdm_lib.book.whole import Heading, join
+
+__all__ = ["PDF", "find_chromium", "make_pdf"]
+
+PDF = "momentum-sgd-with-growing-batch-sizes.pdf"
+PRINTED_WIDTH = 658  # pixels of 1/96 inch between the margins of print.css, 174 mm
+TYPESET = """async () => {
+    await MathJax.startup.promise;
+    await document.fonts.ready;
+    await Promise.all([...document.images].map(image => image.decode()));
+}"""
+FIT = """() => {
+    // Tables and formulas that are wider than the page become smaller; all else wraps.
+    const width = document.documentElement.clientWidth;
+    for (const e of document.querySelectorAll('table, mjx-container[display]')) {
+        const room = e.parentElement.clientWidth;
+        const wide = (e.matches('table') ? e : e.firstElementChild).scrollWidth;
+        if (room && wide > room + 1) e.style.zoom = 0.98 * room / wide;
+    }
+    return [...document.querySelectorAll('body *')]
+        .filter(e => e.getBoundingClientRect().right > width + 8 && !e.closest('mjx-container'))
+        .map(e => `${e.tagName} ${e.textContent.trim().slice(0, 60)}`);
+}"""
+NUMBER = """pages => document.querySelectorAll('[data-page-of]').forEach(
+    e => { e.textContent = pages[e.dataset.pageOf]; })"""
+
+
+def find_chromium() -> str:
+    """The path of Chromium or Chrome: ``$CHROMIUM``, else what the command line would find.
+
+    Raises:
+        RuntimeError: if there is none.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        raise RuntimeError(
+            "the PDF needs Chromium, and there is none: install it (Debian: apt install chromium), "
+            "or set CHROMIUM to its path"
+        )
+    return found
+
+
+def make_pdf(root: Path, build: Path) -> Path:
+    """Print the rendered book.
+
+    Args:
+        root: the checkout.
+        build: its ``_build``, with ``html`` in it.
+
+    Returns:
+        The PDF, in ``build``/pdf. It is written whole or not at all.
+
+    Raises:
+        RuntimeError: if there is no Chromium, a formula cannot be typeset, or something does not
+            fit the width of the page.
+    """
+    from playwright.sync_api import sync_playwright
+
+    begin, chromium = time.perf_counter(), find_chromium()
+    print("Printing the PDF", flush=True)
+    whole, out = build / "pdf" / "book.html", build / "pdf" / PDF
+    headings = join(root, build / "html", whole)
+    partial = out.with_suffix(".partial")
+    flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses root otherwise
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        try:
+            page = browser.new_page(viewport={"width": PRINTED_WIDTH, "height": 900})
+            page.set_default_timeout(600_000)
+            page.emulate_media(media="print", color_scheme="light")
+            page.goto(whole.as_uri())
+            page.evaluate(TYPESET)
+            if wrong := page.locator("mjx-merror, [data-mjx-error]").count():
+                raise RuntimeError(f"{wrong} formulas cannot be typeset: see {whole}")
+            if wide := page.evaluate(FIT):
+                raise RuntimeError(f"{len(wide)} things are wider than the page, first: {wide[0]}")
+            page.pdf(path=partial, prefer_css_page_size=True, print_background=True)
+            page.evaluate(NUMBER, _page_numbers(partial))  # the table of contents gets its numbers
+            page.pdf(path=partial, prefer_css_page_size=True, print_background=True)
+        finally:
+            browser.close()
+    pages = _add_bookmarks(partial, headings)
+    os.replace(partial, out)
+    seconds = time.perf_counter() - begin
+    print(f"The PDF is ready after {seconds:.0f} s, {pages} pages: {out}", flush=True)
+    return out
+
+
+def _destinations(reader: Any) -> dict[str, Any]:
+    found = reader.named_destinations
+    return {name.removeprefix("/"): target for name, target in found.items()}
+
+
+def _page_numbers(path: Path) -> dict[str, int]:
+    """The page, from 1, of each named place."""
+    from pypdf import PdfReader
+
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # of Chromium's files it says what is fine
+    reader = PdfReader(path)
+    numbers = {
+        name: reader.get_destination_page_number(target)
+        for name, target in _destinations(reader).items()
+    }
+    return {name: number + 1 for name, number in numbers.items() if number is not None}
+
+
+def _add_bookmarks(path: Path, headings: list[Heading]) -> int:
+    """Give the file an outline and a title; returns its number of pages."""
+    from pypdf import PdfWriter
+    from pypdf.generic import Fit
+
+    numbers = _page_numbers(path)
+    writer = PdfWriter(clone_from=path)
+    tops = {name: target.top for name, target in _destinations(writer).items()}
+    above: list[Any] = []  # the last bookmark of each level
+    for level, title, anchor in headings:
+        fit = Fit.xyz(top=tops[anchor])
+        parent = above[level - 1] if level else None
+        item = writer.add_outline_item(
+            title=title, page_number=numbers[anchor] - 1, parent=parent, fit=fit
+        )
+        above[level:] = [item]
+    writer.page_mode = "/UseOutlines"
+    writer.add_metadata({"/Creator": "sgdm book --pdf"})
+    writer.write(path)
+    return len(writer.pages)
