@@ -8,23 +8,28 @@ condition along the path and never prove it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from sgdm_lib import theory
+from sgdm_lib import claims, theory
 from sgdm_lib.checks import choice, number
+from sgdm_lib.estimate import plan_of
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.recommend import GrowthGuarantee
 from sgdm_lib.records import Run
+from sgdm_lib.training.curvature import curvature_path
 
 __all__ = [
     "Certified",
     "Quadratic",
+    "coefficients",
     "limits_by_epoch",
+    "on_digits",
     "on_network",
     "on_quadratic",
     "summary",
@@ -222,6 +227,72 @@ def on_network(
     values = values[:, seen]
     met = dict(zip(curvature["epoch"].tolist(), curvature["curvature"].tolist(), strict=True))
     return Certified(plan, optimizer, epoch, values.mean(0), values.min(0), values.max(0), met)
+
+
+def on_digits(
+    runs: Mapping[str, str],
+    trained: claims.Trained | None = None,
+    *,
+    epochs: Iterable[int] = (1, 5, 10, 20, 30, 40),
+    device: str = "auto",
+) -> dict[str, Certified]:
+    """Put the quick runs on digits of some schedules next to their certificates.
+
+    The network is small enough to measure the largest curvature of its loss along the way, on a run
+    of its own with seed 0.
+
+    Args:
+        runs: short names of runs by label, such as ``{"(ii) cosine": "nshb/growing_cosine"}``.
+        trained: these runs, if they have been trained; other runs, or none, are trained once.
+        epochs: after which epochs to measure the curvature.
+        device: as for :func:`sgdm_lib.training.fit`.
+
+    Raises:
+        ValueError: if there is no such quick run.
+    """
+    if trained is None or trained.protocol != "quick":
+        trained = claims.train(
+            runs.values(), seeds=[0], paper="kondo2025", estimators=("exact",), device=device
+        )
+    found = {}
+    for label, run in runs.items():
+        group = trained.runs[choice("run", run, trained.runs)]
+        first = group[0].experiment.replace(estimators=("exact",))
+        path = curvature_path(first, epochs, device=device)
+        found[label] = on_network(group, plan_of(first), path)
+    return found
+
+
+def coefficients(
+    plans: Mapping[str, TrainingPlan], optimizer: str = "nshb"
+) -> dict[str, list[Any]]:
+    """Columns of a table: what T3 guarantees of plans, in units of the unknown constants.
+
+    Args:
+        plans: by label.
+        optimizer: "nshb" or "shb", whose lr the plans' is.
+
+    Returns:
+        For each heading one value a plan: steps, the largest L that T3 admits, and the factors of
+        Delta and sigma^2 in the bound ``min E||grad f||^2 <= d Delta + s sigma^2``. Where T3 admits
+        no L, NaN.
+    """
+    found: dict[str, list[Any]] = {
+        "schedule": list(plans),
+        "momentum": [],
+        "steps": [],
+        "L at most": [],
+        "times Delta": [],
+        "times sigma^2": [],
+    }
+    for plan in plans.values():
+        asked = GrowthGuarantee(plan, optimizer)
+        found["momentum"].append(asked.momentum)
+        found["steps"].append(plan.total_steps)
+        found["L at most"].append(asked.smoothness_limit if asked.ok else np.nan)
+        found["times Delta"].append(asked.distance if asked.ok else np.nan)
+        found["times sigma^2"].append(asked.noise if asked.ok else np.nan)
+    return found
 
 
 def summary(rows: Mapping[str, Certified]) -> dict[str, list[str | float]]:

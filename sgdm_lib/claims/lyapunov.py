@@ -32,6 +32,15 @@ START = np.sqrt(2 / CURVATURES / CURVATURES.size)
 DECAYS = {"constant": "constant lr", "cosine": "cosine", "diminishing": "1/sqrt(t)"}
 KEPT_BY_A_FLOOR, LOST_BY_CONVERGENCE = 0.7, 0.6
 
+STATEMENTS = {
+    "L1t": "(i) In theory a constant batch size leaves a noise floor, whatever the decay of the "
+    "learning rate.",
+    "L2t": "(ii) In theory a growing batch size with a decaying learning rate converges.",
+    "L3t": "(iii) In theory batch size and learning rate growing together converge faster than "
+    "(i) and (ii).",
+}
+"""The claims in our words."""
+
 Array = npt.NDArray[np.float64]
 
 
@@ -109,11 +118,7 @@ def constant_batch_keeps_noise() -> Verdict:
         f"exact, {words}": _keeps("the exact value", _fall(least, "constant", lr))
         for lr, words in DECAYS.items()
     }
-    return combine(
-        "(i) In theory a constant batch size leaves a noise floor, whatever the decay of the "
-        "learning rate.",
-        parts,
-    )
+    return combine(STATEMENTS["L1t"], parts)
 
 
 def growing_batch_converges() -> Verdict:
@@ -130,9 +135,7 @@ def growing_batch_converges() -> Verdict:
         f"exact, {words}": _falls("the exact value", _fall(least, "growing", lr))
         for lr, words in DECAYS.items()
     }
-    return combine(
-        "(ii) In theory a growing batch size with a decaying learning rate converges.", parts
-    )
+    return combine(STATEMENTS["L2t"], parts)
 
 
 def both_growing_is_faster() -> Verdict:
@@ -149,11 +152,7 @@ def both_growing_is_faster() -> Verdict:
         parts[f"T3, against {label}"] = _below("the bound T3", ratio)
         ratio = least("growing", "growing") / least(batch, lr)
         parts[f"exact, against {label}"] = _below("the exact value", ratio)
-    return combine(
-        "(iii) In theory batch size and learning rate growing together converge faster than (i) "
-        "and (ii).",
-        parts,
-    )
+    return combine(STATEMENTS["L3t"], parts)
 
 
 JUDGED: Mapping[str, Callable[[], Verdict]] = MappingProxyType(

@@ -91,7 +91,11 @@ def covered_steps(
     smoothness: float,
     optimizer: str = "nshb",
 ) -> int:
-    """Return how many first steps of a schedule a theorem covers; cut there, it applies.
+    """Return how many first steps of a schedule a theorem covers: cut there, it applies.
+
+    For T3 and T3Q it is the largest such number. T2 looks ahead, and a cut schedule is held at its
+    last lr; so a beginning can be refused that is part of a schedule which is not, and where the
+    whole is refused the number is one found by bisection.
 
     Args:
         theorem: "T2", "T3" or "T3Q".
@@ -119,7 +123,7 @@ def covered_steps(
     low, high = 0, rates.size
     if applies(high):
         return high
-    while high - low > 1:  # what holds for a run holds for its beginning
+    while high - low > 1:  # T3, T3Q: what holds for a run holds for its beginning
         middle = (low + high) // 2
         low, high = (middle, high) if applies(middle) else (low, middle)
     return low

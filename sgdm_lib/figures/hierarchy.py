@@ -1,0 +1,74 @@
+"""Several schedules in all quantities against every measure of effort."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sgdm_lib.checks import choice
+from sgdm_lib.claims.curves import QUANTITIES, Source
+from sgdm_lib.figures.published import EFFORTS, THREE, WORDS, _common_log, _draw, _legend
+from sgdm_lib.figures.published import _effort_axis as effort_axis
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def hierarchy(
+    source: Source,
+    runs: Mapping[str, str],
+    quantities: Sequence[str] = THREE,
+    over: Sequence[str] = ("epoch", "step", "sfo", "seconds"),
+) -> Figure:
+    """One row a quantity, one column a measure of effort.
+
+    Args:
+        source: where the curves come from.
+        runs: short names of runs by label; those without a curve are left out.
+        quantities: keys of :data:`sgdm_lib.claims.QUANTITIES`.
+        over: "epoch", "step", "sfo", "seconds".
+
+    Returns:
+        The figure; line = mean over seeds, band = smallest to largest.
+
+    Raises:
+        ValueError: if a quantity or a measure of effort is unknown.
+    """
+    import matplotlib.pyplot as plt
+
+    for name in quantities:
+        choice("quantity", name, QUANTITIES)
+    for name in over:
+        choice("over", name, EFFORTS)
+    figure, axes = plt.subplots(
+        len(quantities),
+        len(over),
+        figsize=(2.7 * max(len(over), 2), 2.3 * len(quantities) + 0.5),
+        sharex="col",
+        sharey="row",
+        squeeze=False,
+        layout="constrained",
+    )
+    for quantity, row in zip(quantities, axes, strict=True):
+        for effort, panel in zip(over, row, strict=True):
+            _fill(panel, source, runs, quantity, effort)
+        row[0].set_ylabel(WORDS[quantity])
+        if quantity != "test_accuracy" and row[0].has_data():
+            row[0].set_yscale("log")
+            _common_log(row[0])
+    for effort, panel in zip(over, axes[-1], strict=True):
+        panel.set_xlabel(EFFORTS[effort])
+    if any(panel.has_data() for panel in axes.flat):
+        _legend(figure)
+    else:
+        figure.suptitle("not yet run")
+    return figure
+
+
+def _fill(panel: Axes, source: Source, runs: Mapping[str, str], quantity: str, effort: str) -> None:
+    for i, (label, run) in enumerate(runs.items()):
+        curve = source.curve(run, quantity)
+        if curve is not None:
+            _draw(panel, curve, effort, i, label, "")
+    effort_axis(panel, effort)
