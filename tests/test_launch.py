@@ -103,7 +103,7 @@ def test_without_an_address_no_button_needs_one(book):
     assert "colab.research" not in page
     assert "mybinder.org" not in page
     assert "source-repository-button" not in page
-    assert ".pdf" not in page
+    assert "one PDF" not in page
     assert not (book / COPIES).exists()
 
 

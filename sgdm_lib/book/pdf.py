@@ -73,9 +73,8 @@ def make_pdf(root: Path, build: Path) -> Path:
     whole, out = build / "pdf" / "book.html", build / "pdf" / PDF
     headings = join(root, build / "html", whole)
     partial = out.with_suffix(".partial")
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses root otherwise
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        browser = playwright.chromium.launch(executable_path=chromium)
         try:
             page = browser.new_page(viewport={"width": PRINTED_WIDTH, "height": 900})
             page.set_default_timeout(600_000)
