@@ -7,6 +7,13 @@ nothing. A line is the mean over seeds, the band its minimum and maximum, as in 
 from sgdm_lib.figures.cover import cover
 from sgdm_lib.figures.grids import intervals, sensitivity
 from sgdm_lib.figures.published import panels, verdict_points, verdict_table
+from sgdm_lib.figures.rulers import (
+    at_equal_time,
+    four_efforts,
+    readings,
+    running_minima,
+    splits,
+)
 from sgdm_lib.figures.runs import curves, history, noise_table, plan_panels, provenance, totals
 from sgdm_lib.figures.style import LABELS, colours, use_style
 from sgdm_lib.figures.theory import (
@@ -19,9 +26,11 @@ from sgdm_lib.figures.theory import (
 
 __all__ = [
     "LABELS",
+    "at_equal_time",
     "colours",
     "cover",
     "curves",
+    "four_efforts",
     "history",
     "intervals",
     "line_panels",
@@ -31,7 +40,10 @@ __all__ = [
     "panels",
     "plan_panels",
     "provenance",
+    "readings",
+    "running_minima",
     "sensitivity",
+    "splits",
     "stability_map",
     "table",
     "totals",

@@ -9,15 +9,33 @@ batch size, each weighted ``batch_size / n`` - also the short last one, so that 
 
 from sgdm_lib.gradients.full import full_gradient, full_gradient_norm, has_batch_norm
 from sgdm_lib.gradients.noise import GradientNoise, gradient_noise
+from sgdm_lib.gradients.ruler import (
+    Drop,
+    Ruler,
+    chain,
+    decompose_by_reference,
+    decompose_drop,
+    expected_reading,
+    running_minimum,
+    weight_sum,
+)
 from sgdm_lib.gradients.sharpness import Curvature, hessian_vector_product, largest_curvature
 
 __all__ = [
     "Curvature",
+    "Drop",
     "GradientNoise",
+    "Ruler",
+    "chain",
+    "decompose_by_reference",
+    "decompose_drop",
+    "expected_reading",
     "full_gradient",
     "full_gradient_norm",
     "gradient_noise",
     "has_batch_norm",
     "hessian_vector_product",
     "largest_curvature",
+    "running_minimum",
+    "weight_sum",
 ]

@@ -1,0 +1,320 @@
+"""How much of a fall of the measured gradient norm is the ruler, and how much the weights.
+
+When the batch size grows, two things change between two points of the papers' gradient norm
+curves: the weights, and the batch size that the norm is measured with. A run that keeps its
+networks is split by reading both rulers at both weights (:func:`stage_readings`, :func:`split`). A
+record keeps none; its two estimators allow a cruder split (:func:`split_record`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sgdm_lib.checks import integer, number
+from sgdm_lib.claims import Verdict
+from sgdm_lib.estimate import plan_of
+from sgdm_lib.experiment import Experiment
+from sgdm_lib.gradients.ruler import (
+    Drop,
+    Ruler,
+    chain,
+    decompose_by_reference,
+    decompose_drop,
+    kept_buffers,
+    read_both,
+)
+from sgdm_lib.records import RecordError, Run
+from sgdm_lib.training import choose_device, load_data
+from sgdm_lib.training.measure import evaluate
+from sgdm_lib.training.snapshots import fit_with_snapshots, measuring_pass
+from sgdm_lib.training.source import Source
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+__all__ = [
+    "COLUMNS",
+    "Change",
+    "load_readings",
+    "mostly_weights",
+    "moved_statistics",
+    "readings",
+    "split",
+    "split_record",
+    "stage_readings",
+]
+
+COLUMNS = ("epoch", "batch_size", "ruler", "weights", "augmented", "shuffle", "norm")
+"""Columns of a table of readings, one row a reading: the epoch (from 1) after which it was taken
+and the batch size trained with there; the ruler's batch size (0: eval mode) and weights; whether
+the images were augmented; which shuffle; the norm."""
+PIXELS = 2**16  # in one pass: small batches of small images gain much from sharing it
+
+
+@dataclass(frozen=True)
+class Change:
+    """One growth of the batch size, and the split of what the gradient norm did from then on.
+
+    Attributes:
+        epoch: the last epoch with the old batch size, from 1.
+        old: batch size up to there.
+        new: batch size from there on.
+        drop: the reading at the end of the new stage, by the new ruler, against the one at the end
+            of the old stage, by the old ruler; split.
+    """
+
+    epoch: int
+    old: int
+    new: int
+    drop: Drop
+
+
+def readings(
+    model: nn.Module, passes: Sequence[tuple[Tensor, Tensor]], batch_sizes: Iterable[int]
+) -> list[tuple[int, str, int, float]]:
+    """The gradient norm at fixed weights, by batch size and weights of the batches.
+
+    Args:
+        model: stays as it is.
+        passes: the data in different shuffles, as
+            :func:`sgdm_lib.training.snapshots.measuring_pass` gives them.
+        batch_sizes: sizes to read with; 0 reads in eval mode, for which the first pass will do.
+
+    Returns:
+        Ruler's batch size, weights, number of the pass, and norm, of every reading.
+
+    Raises:
+        ValueError: if a batch size is negative.
+    """
+    found = []
+    for b in batch_sizes:
+        integer("batch_size", b, at_least=0)
+        for shuffle, (x, y) in enumerate(passes if b else passes[:1]):
+            chunk = max(PIXELS // math.prod(x.shape[2:]), 1)
+            if b:
+                both = read_both(model, (x, y), b, chunk=chunk)
+                found += [(b, how, shuffle, norm) for how, norm in both.items()]
+            else:
+                found.append((0, "samples", shuffle, Ruler().read(model, (x, y), chunk=chunk)))
+    return found
+
+
+def stage_readings(
+    experiment: Experiment,
+    *,
+    every_size: bool = False,
+    augmented: Sequence[bool] | None = None,
+    shuffles: int = 1,
+    device: str = "auto",
+) -> tuple[Run, DataFrame]:
+    """Train, and read the norm at the end of every stage with the rulers of several batch sizes.
+
+    Args:
+        experiment: with a batch size that grows at least once.
+        every_size: read with the batch sizes of all stages and in eval mode, not only with the
+            stage's own and its neighbours', which :func:`split` needs.
+        augmented: whether to augment the images read, or both; None: as in training.
+        shuffles: passes over the data to read.
+        device: as for :func:`sgdm_lib.training.fit`.
+
+    Returns:
+        The run, and the readings with the columns :data:`COLUMNS`; fewer if it diverged.
+
+    Raises:
+        ValueError: if the batch size does not change.
+    """
+    import pandas
+
+    stages = plan_of(experiment).stages
+    if len(stages) < 2:
+        raise ValueError(
+            f"batch_size must change during the run, got {experiment.batch_size}: give a schedule "
+            "that grows within the epochs"
+        )
+    ends = {stage.first_epoch + stage.epochs: stage.batch_size for stage in stages}
+    sizes = [stage.batch_size for stage in stages]
+    run, models = fit_with_snapshots(experiment, ends, device=device)
+    rows: list[tuple[object, ...]] = []
+    for images in [experiment.augment] if augmented is None else augmented:
+        source = experiment.replace(augment=images)
+        passes = [measuring_pass(source, epoch=e, device=device) for e in range(shuffles)]
+        for epoch, model in models.items():
+            at = sizes.index(ends[epoch])
+            rulers = [0, *sizes] if every_size else sizes[max(at - 1, 0) : at + 2]
+            rows += [
+                (epoch, ends[epoch], ruler, how, images, shuffle, norm)
+                for ruler, how, shuffle, norm in readings(model, passes, rulers)
+            ]
+    return run, pandas.DataFrame(rows, columns=list(COLUMNS))
+
+
+def split(table: DataFrame, *, weights: str = "authors", augmented: bool = False) -> list[Change]:
+    """Split the fall of the norm from the end of each stage to the end of the next.
+
+    Every reading is the geometric mean over its shuffles.
+
+    Args:
+        table: as :func:`stage_readings` makes it.
+        weights: which of the readings.
+        augmented: which of the readings.
+
+    Returns:
+        The changes, in order.
+
+    Raises:
+        ValueError: if there are no such readings.
+    """
+    chosen = table[(table.weights == weights) & (table.augmented == augmented)]
+    if chosen.empty:
+        raise ValueError(
+            f"the table must hold readings with weights = {weights!r} and augmented = {augmented}, "
+            "got none: read them with stage_readings"
+        )
+    logs = np.log(chosen.norm).groupby([chosen.epoch, chosen.batch_size, chosen.ruler]).mean()
+    norm = {key: math.exp(value) for key, value in logs.items()}
+    ends = sorted({key[:2] for key in norm})
+    return [
+        Change(
+            int(before[0]),
+            int(before[1]),
+            int(after[1]),
+            decompose_drop(
+                *(norm[(*end, ruler)] for end in (before, after) for ruler in (before[1], after[1]))
+            ),
+        )
+        for before, after in pairwise(ends)
+    ]
+
+
+def split_record(run: Run) -> list[Change]:
+    """Split a record's falls from stage to stage, with its exact norm as the fixed ruler.
+
+    Each stage is represented by its last measured epoch. What is booked as the ruler's is the
+    change of the ratio authors'/exact, which the weights can change, too.
+
+    Args:
+        run: a run with both estimators measured.
+
+    Returns:
+        The changes; none for a constant batch size, or if one of the estimators is missing.
+    """
+    both = ["full_gradient_norm", "full_gradient_norm_authors"]
+    measured = run.history.dropna(subset=both)
+    ends = measured[measured.batch_size != measured.batch_size.shift(-1)]
+    return [
+        Change(
+            int(old.epoch),
+            int(old.batch_size),
+            int(new.batch_size),
+            decompose_by_reference(
+                *(row[column] for column in reversed(both) for row in (old, new))
+            ),
+        )
+        for (_, old), (_, new) in pairwise(ends.iterrows())
+    ]
+
+
+def load_readings(name: str, folder: Path) -> dict[int, DataFrame]:
+    """Recorded tables of readings of a run, by seed; none if it has not been read.
+
+    Args:
+        name: a name of :func:`sgdm_lib.papers.catalogue`.
+        folder: where ``benchmarks/rulers.py`` put them, ``<folder>/<name>/seed<K>.csv``.
+
+    Raises:
+        sgdm_lib.records.RecordError: if a file is damaged.
+    """
+    import pandas
+
+    found = {}
+    for path in (folder / name).glob("seed*.csv"):
+        table = pandas.read_csv(path)
+        if tuple(table.columns) != COLUMNS or table.empty or not (table.norm > 0).all():
+            raise RecordError(f"{path} is no table of readings with the columns {COLUMNS}")
+        found[int(path.stem.removeprefix("seed"))] = table
+    return dict(sorted(found.items()))
+
+
+def moved_statistics(
+    model: nn.Module, experiment: Experiment, batch_sizes: Iterable[int], *, device: str = "auto"
+) -> dict[int, float]:
+    """Test accuracy after a measuring pass at each batch size has moved BatchNorm's statistics.
+
+    Args:
+        model: a trained network; stays as it is.
+        experiment: the run it comes from.
+        batch_sizes: batch sizes of the pass; 0 for none, with the statistics that training left.
+        device: as for :func:`sgdm_lib.training.fit`.
+
+    Returns:
+        The accuracies by batch size, as fractions.
+    """
+    source = Source(load_data(experiment), experiment, choose_device(device))
+    images, _ = measuring_pass(experiment, device=device)
+    found = {}
+    for b in batch_sizes:
+        with kept_buffers(model):
+            if b:
+                _forward(model, images, b)
+            found[b] = evaluate(model, source)["test_accuracy"]
+    return found
+
+
+@torch.no_grad()
+def _forward(model: nn.Module, images: Tensor, batch_size: int) -> None:
+    model.train()
+    for batch in images.split(batch_size):
+        model(batch)
+
+
+def mostly_weights(
+    claim: str, groups: Sequence[Sequence[Change]], *, share: float = 0.5
+) -> Verdict:
+    """Judge whether most of the fall over a run's changes is in the weights, not in the ruler.
+
+    The judged value is the ruler's share of the fall, log(ruler) / log(total), over all changes
+    of a run together. *Reproduced* if it is below ``share`` for every seed, *partly* if its mean
+    is. Where the norm has not fallen, the value is infinite.
+
+    Args:
+        claim: the claim in words.
+        groups: for each seed the run's changes.
+        share: the share that the ruler must stay below, in (0, 1).
+
+    Returns:
+        The verdict; "not yet run" without runs.
+
+    Raises:
+        ValueError: if ``share`` lies outside its range.
+    """
+    share = number("share", share, above=0, below=1)
+    criterion = (
+        "the ruler's share of the fall, log(ruler factor) / log(total factor) over all changes of "
+        f"the batch size, below {share:g} for every seed (partly: on average)"
+    )
+    wholes = [chain(change.drop for change in group) for group in groups if group]
+    if not wholes:
+        return Verdict(claim, "not yet run", "No runs so far.", criterion)
+    values = tuple(d.ruler_share if d.total < 1 else math.inf for d in wholes)
+    outcome = "not reproduced"
+    if np.mean(values) < share:
+        outcome = "reproduced" if max(values) < share else "partly reproduced"
+    total, ruler, weights = (
+        float(np.exp(np.mean([math.log(getattr(d, part)) for d in wholes])))
+        for part in ("total", "ruler", "weights")
+    )
+    evidence = (
+        f"The reading is multiplied by {total:.3g} = {ruler:.3g} (ruler) x {weights:.3g} "
+        f"(weights). The ruler's share is {np.mean(values):.0%}, from {min(values):.0%} to "
+        f"{max(values):.0%} over {len(values)} seed{'s' if len(values) > 1 else ''}."
+    )
+    return Verdict(claim, outcome, evidence, criterion, values)

@@ -1,0 +1,169 @@
+"""Equal what: on histories made up so that the winner is known."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sgdm_lib import equal, figures, records
+from sgdm_lib.experiment import Experiment
+from sgdm_lib.records import Run
+
+mpl.use("agg")
+BASE = Experiment(dataset="digits", model="mlp", optimizer="nshb", epochs=10, batch_size=8, lr=0.1)
+N = 1_000
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def run(norm_of_step, steps_an_epoch, epochs=10, seed=0, every=1):
+    """A run whose gradient norm is a function of the steps taken."""
+    blank = dict.fromkeys(records.COLUMNS, 0) | {"status": "ok"}
+    rows = []
+    for e in range(1, epochs + 1):
+        norm = norm_of_step(e * steps_an_epoch) if e % every == 0 else np.nan
+        rows.append(
+            blank
+            | {
+                "epoch": e,
+                "step": e * steps_an_epoch,
+                "sfo": e * N,
+                "full_gradient_norm": norm,
+                "test_accuracy": 1 - norm / 10,
+            }
+        )
+    return Run(BASE.replace(seed=seed), records.history(rows), {"status": "finished"})
+
+
+def falling(step):
+    return 100 / step
+
+
+def test_effort_counts_what_it_says():
+    r = run(falling, 50)
+    np.testing.assert_array_equal(equal.effort(r, "epoch"), np.arange(1, 11))
+    np.testing.assert_array_equal(equal.effort(r, "step"), 50 * np.arange(1, 11))
+    np.testing.assert_array_equal(equal.effort(r, "sfo"), equal.effort(r, 0))
+    np.testing.assert_array_equal(equal.effort(r, 4.0), 1_200 * np.arange(1, 11))
+    np.testing.assert_array_equal(equal.with_cost(r, 4).history.cost, equal.effort(r, 4))
+    assert "cost" not in r.history
+    with pytest.raises(ValueError, match="did you mean 'step'"):
+        equal.effort(r, "steps")
+    with pytest.raises(ValueError, match="step cost must be a finite number >= 0"):
+        equal.effort(r, -1.0)
+
+
+def test_a_level_is_the_mean_over_the_last_tenth_of_the_effort():
+    r = run(lambda step: step, 1, epochs=100)
+    assert equal.level_at(r, "full_gradient_norm", "step", 50) == np.mean(range(46, 51))
+    assert equal.level_at(r, "test_error", "step", 50) == pytest.approx(4.8)
+    sparse = run(lambda step: step, 1, epochs=100, every=40)
+    assert equal.level_at(sparse, "full_gradient_norm", "step", 75) == 40
+    assert np.isnan(equal.level_at(sparse, "full_gradient_norm", "step", 39))
+
+
+def test_a_norm_that_depends_on_steps_alone_is_equal_at_equal_steps():
+    """Twice the steps an epoch: half the norm at equal epochs, the same at equal steps."""
+    many, few = [run(falling, 100)], [run(falling, 50)]
+    assert equal.advantage(many, few, "full_gradient_norm", "epoch") == (pytest.approx(0.5),)
+    assert equal.advantage(many, few, "full_gradient_norm", "sfo") == (pytest.approx(0.5),)
+    steps = equal.advantage(many, few, "full_gradient_norm", "step")
+    assert steps == (pytest.approx(1, rel=0.06),)  # the last tenth holds other epochs
+
+
+@settings(deadline=None, max_examples=30)
+@given(cost=st.floats(0, 1e6))
+def test_time_lies_between_equal_sfo_and_equal_steps(cost):
+    many = [run(falling, 100, epochs=200)]
+    few = [run(falling, 50, epochs=200)]
+    (ratio,) = equal.advantage(many, few, "full_gradient_norm", cost)
+    assert 0.49 < ratio < 1.03
+
+
+def test_at_no_cost_time_is_sfo_and_at_a_huge_one_steps():
+    many, few = [run(falling, 100)], [run(falling, 30)]
+    for of, cost in (("sfo", 0.0), ("step", 1e9)):
+        expected = equal.advantage(many, few, "full_gradient_norm", of)
+        assert equal.advantage(many, few, "full_gradient_norm", cost) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("levels", "outcome"),
+    [
+        ((0.5, 0.9), "reproduced"),
+        ((0.5, 1.1), "partly reproduced"),
+        ((1.5, 0.9), "not reproduced"),
+    ],
+)
+def test_verdict(levels, outcome):
+    ours = [run(lambda _, v=v: v, 10, seed=s) for s, v in enumerate(levels)]
+    theirs = [run(lambda _: 1.0, 10, seed=s) for s in (1, 0, 7)]  # another order, one more
+    verdict = equal.ends_lower_at_equal("c", ours, theirs, "step")
+    assert verdict.outcome == outcome
+    assert verdict.values == pytest.approx(levels)
+    assert "steps" in verdict.criterion
+    assert equal.ends_lower_at_equal("c", [], theirs, "step").outcome == "not yet run"
+    assert equal.ends_lower_at_equal("c", ours[:1], theirs[2:], "step").outcome == "not yet run"
+
+
+def test_too_early_to_say():
+    ours, theirs = [run(falling, 100, every=5)], [run(falling, 10)]
+    with pytest.raises(ValueError, match="must have been measured when the shorter run ends"):
+        equal.ends_lower_at_equal("c", ours, theirs, "step")
+    table = equal.winners({"a": ours}, {"b": theirs}, {"steps": "step"})
+    assert table.data.loc["a against b", "steps"] == "too early to say"
+
+
+def test_winners_names_the_winner_and_the_factor():
+    ours = [run(lambda _, v=v: v, 10, seed=s) for s, v in enumerate((0.5, 0.5, 2.0))]
+    theirs = [run(lambda _: 1.0, 10, seed=s) for s in range(3)]
+    rivals = {"rival": theirs, "mirror": [], "worse": [run(lambda _: 4.0, 10)]}
+    table = equal.winners({"a": ours}, rivals, {"steps": "step", "SFO": "sfo"}).data
+    assert table.loc["a against rival", "steps"] == "a, by a factor 1.26 (2 of 3)"
+    assert table.loc["a against mirror", "SFO"] == "not yet run"
+    assert table.loc["a against worse", "SFO"] == "a, by a factor 8 (1 of 1)"
+    with pytest.raises(ValueError, match="runs must hold one schedule, got 2"):
+        equal.winners({"a": ours, "b": ours}, rivals, {"steps": "step"})
+
+
+def test_seeds_must_match():
+    with pytest.raises(ValueError, match=r"must have the seeds \[0\], got \[1\]"):
+        equal.advantage([run(falling, 1)], [run(falling, 1, seed=1)], "train_loss", "step")
+
+
+def test_step_cost_is_a_finite_number_of_images():
+    assert 0 <= equal.step_cost(BASE, "cpu") < 1e9
+
+
+def test_missing_runs_come_with_their_command():
+    names = ["quick/digits/nshb/x2", "quick/digits/nshb/constant128"]
+    found = equal.missing(names, [[], [run(falling, 1)]], "cpu")
+    assert found.names == ("quick/digits/nshb/x2",)
+    assert found.seconds > 0
+    assert "sgdm run quick/digits/nshb/x2 --out chapters/records" in str(found)
+    assert "sgdm run" in found._repr_html_()
+    nothing = equal.missing(names, [[run(falling, 1)]] * 2, "cpu")
+    assert str(nothing) == "All of these runs are recorded."
+    assert "recorded" in nothing._repr_html_()
+    with pytest.raises(ValueError, match="run must be one of"):
+        equal.missing(["quick/digits/nshb/x3"], [[]])
+
+
+def test_figure_of_four_efforts():
+    figure = figures.four_efforts({"a": [run(falling, 50)], "b": []}, 4.0)
+    panels = figure.axes
+    assert [len(panel.get_lines()) for panel in panels] == [1, 1, 1, 1]
+    np.testing.assert_array_equal(panels[3].get_lines()[0].get_xdata(), 1_200 * np.arange(1, 11))
+    assert figures.four_efforts({"a": []}, 4.0).get_suptitle() == "not yet run"
+
+
+def test_figure_at_equal_time():
+    figure = figures.at_equal_time({"b": ([1, 10], [[0.5, 2.0], [4.0, 4.0]])}, "train_loss", "a")
+    np.testing.assert_allclose(figure.axes[0].get_lines()[0].get_ydata(), [1, 4])
+    assert "training loss" in figure.axes[0].get_ylabel()
