@@ -212,7 +212,7 @@ def on_network(
     Args:
         runs: the runs.
         plan: their plan.
-        curvature: epochs and curvatures, as :func:`sgdm_lib.training.curvature.curvature_path`
+        curvature: epochs and curvatures, as ``training.curvature.curvature_path``
             measures them.
         quantity: the column of the history to show.
 

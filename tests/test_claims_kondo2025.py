@@ -11,10 +11,11 @@ from sgdm_lib.claims.kondo2025 import CLAIMS
 from sgdm_lib.claims.levels import ends_highest, levels_off
 
 EPOCHS = np.arange(1, 101)
+BEGIN = np.full(5, 10.0)
 SHAPES = {
     "falling": 1 / EPOCHS,
-    "level": np.ones(100),
-    "half": np.r_[np.ones(50), np.full(50, 0.6)],
+    "level": np.r_[BEGIN, np.ones(95)],
+    "half": np.r_[BEGIN, np.ones(45), np.full(50, 0.6)],
 }
 
 
@@ -37,10 +38,17 @@ def test_levels_off(shape, left, outcome):
 
 
 def test_levels_off_partly_with_one_seed_or_where_the_seeds_disagree():
-    assert levels_off(given(r=curve(np.ones(8), seeds=1)), "r").outcome == "partly reproduced"
-    falls = np.r_[np.ones(50), np.full(50, 0.3)]
-    mixed = curve(np.r_[np.ones(50), np.full(50, 0.65)], low=falls, high=np.ones(100))
+    assert levels_off(given(r=curve(SHAPES["level"], seeds=1)), "r").outcome == "partly reproduced"
+    falls = np.r_[BEGIN, np.ones(45), np.full(50, 0.3)]
+    mixed = curve(SHAPES["half"], low=falls, high=SHAPES["level"])
     assert levels_off(given(r=mixed), "r").outcome == "partly reproduced"
+
+
+def test_a_curve_that_has_not_begun_to_fall_has_no_floor():
+    for path in (np.ones(40), np.linspace(1, 3, 40), np.linspace(1, 0.8, 40)):
+        verdict = levels_off(given(r=curve(path)), "r")
+        assert (verdict.outcome, verdict.evidence) == ("not yet run", "It has not begun to fall.")
+    assert levels_off(given(r=curve(np.ones(40))), "r", fallen=1.1).outcome == "reproduced"
 
 
 def test_levels_off_without_curve_or_measured_too_rarely_or_diverged():
@@ -80,7 +88,7 @@ def judged(key, level, missing=()):
     names = [name for name in CLAIMS[key].runs if name not in missing]
     curves = {}
     for name in names:
-        for quantity in ("gradient_norm", "empirical_loss", "test_accuracy"):
+        for quantity in claims.QUANTITIES:
             curves[name, quantity] = level(name.partition("/")[2], quantity)
     return CLAIMS[key].judge(claims.Given(curves))
 

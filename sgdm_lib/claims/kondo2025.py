@@ -38,6 +38,12 @@ WITHOUT_WARMUP = (
 )
 """All of (i), (ii) and (iii)."""
 LOSS: dict[str, Any] = {"quantity": "empirical_loss"}
+EXACT: dict[str, Any] = {"quantity": "exact_gradient_norm"}
+RULERS: dict[str, dict[str, Any]] = {"": {}, ", exact": EXACT}
+TWO_RULERS = (
+    "The authors' gradient norm is measured with the current batch size; 'exact' is the norm of "
+    "the theory, which no change of the batch size moves."
+)
 
 
 def _warmup(optimizer: str, after: str, others: tuple[str, ...]) -> dict[str, Test]:
@@ -86,11 +92,13 @@ _CLAIMS = (
         "abstract",
         "21-decaying-lr-growing-batch",
         {
-            words: partial(
-                ends_lower, run=f"nshb/growing_{decay}", baseline=f"nshb/constant_{decay}"
+            f"{words}{ruler}": partial(
+                ends_lower, run=f"nshb/growing_{decay}", baseline=f"nshb/constant_{decay}", **more
             )
+            for ruler, more in RULERS.items()
             for decay, words in DECAYS.items()
         },
+        note=TWO_RULERS,
     ),
     Claim(
         "L3",
@@ -99,16 +107,18 @@ _CLAIMS = (
         "abstract",
         "22-both-growing",
         {
-            f"to {peak}, against {label}": partial(
-                ends_lower, run=f"nshb/both_growing_max{peak}", baseline=f"nshb/{baseline}"
+            f"to {peak}, against {label}{ruler}": partial(
+                ends_lower, run=f"nshb/both_growing_max{peak}", baseline=f"nshb/{baseline}", **more
             )
-            for peak in PEAKS
+            for ruler, more in RULERS.items()
+            for peak in (PEAKS if not ruler else ("0.5",))
             for label, baseline in (
                 ("(i) cosine", "constant_cosine"),
                 ("(ii) constant lr", "growing_constant"),
                 ("(ii) cosine", "growing_cosine"),
             )
         },
+        note=TWO_RULERS,
     ),
     Claim(
         "L4",

@@ -17,12 +17,19 @@ from sgdm_lib.claims.verdict import Verdict
 
 
 def levels_off(
-    source: Source, run: str, quantity: str = "gradient_norm", left: float = 0.5
+    source: Source,
+    run: str,
+    quantity: str = "gradient_norm",
+    left: float = 0.5,
+    fallen: float = 0.8,
 ) -> Verdict:
-    """The curve hardly falls any more in the later part of the run: a floor.
+    """The curve has fallen and hardly falls any more in the later part of the run: a floor.
 
     The judged value is the mean over the last quarter of the epochs / the mean over the second
     quarter. A curve that goes on falling like 1/t shows about 0.4, like 1/sqrt(t) about 0.65.
+
+    A curve whose second quarter is not below ``fallen`` times its first value has not begun to
+    fall: it has no floor to speak of, and counts as not yet run.
 
     *Reproduced* if more than ``left`` remains for every seed (judged on the band's edges), *partly*
     if only on average or if there is one seed.
@@ -32,11 +39,12 @@ def levels_off(
         run: short name of the run, such as ``nshb/constant_cosine``.
         quantity: a positive one, such as ``gradient_norm``.
         left: how much of the earlier level must be left, > 0.
+        fallen: down to which part of its first value the curve must have come before, > 0.
 
     Raises:
-        ValueError: if the quantity is unknown or ``left`` not positive.
+        ValueError: if the quantity is unknown or a limit not positive.
     """
-    left = number("left", left, above=0)
+    left, fallen = number("left", left, above=0), number("fallen", fallen, above=0)
     criterion = (
         f"{words(quantity)}, mean over the last quarter of the epochs / over the second, above "
         f"{left:g}"
@@ -52,6 +60,8 @@ def levels_off(
     )
     if not all(map(isfinite, ratios)):
         return Verdict("", "not yet run", "Measured too rarely.", criterion)
+    if _part(curve, curve.mean, 0.25, 0.5) > fallen * curve.mean[0]:
+        return Verdict("", "not yet run", "It has not begun to fall.", criterion)
     values = (ratios[0], min(ratios), max(ratios))
     return verdict_of(
         values[1] > left, values[0] > left, values, "{:.3g} left", criterion, (curve,)

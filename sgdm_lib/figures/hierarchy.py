@@ -26,7 +26,7 @@ def hierarchy(
     Args:
         source: where the curves come from.
         runs: short names of runs by label; those without a curve are left out.
-        quantities: keys of :data:`sgdm_lib.claims.QUANTITIES`.
+        quantities: keys of ``claims.QUANTITIES``.
         over: "epoch", "step", "sfo", "seconds".
 
     Returns:
