@@ -1,12 +1,16 @@
-"""Render the papermill-executed copy of a chapter in place of its source.
+"""Render the papermill-executed copy of a chapter in place of its source, long code folded.
 
 jupyter-book reads the clean notebook's path, so warnings name the real file and the reader's
 download is the clean notebook; only the content is swapped.
 """
 
+import json
 import os
 import re
 from pathlib import Path
+
+SHORT = 8
+"""A cell with more lines is folded on the page, unless it is tagged ``show-input``."""
 
 
 def swap(app, docname, source):
@@ -17,6 +21,28 @@ def swap(app, docname, source):
         app.env.note_dependency(str(done))
     else:  # not executed in this build (sgdm book --chapter): its numbers are not known
         source[0] = re.sub(r"\{glue:text\}`[^`]*`", "(not executed)", source[0])
+    if Path(app.env.doc2path(docname)).suffix == ".ipynb":
+        source[0] = fold(source[0])
+
+
+def fold(text):
+    """The notebook with its settings, imports and long cells folded; one click opens them."""
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        tags = cell["metadata"].setdefault("tags", [])
+        code = "".join(cell["source"])
+        if cell["cell_type"] != "code" or "show-input" in tags:
+            continue
+        what = "code"
+        if "parameters" in tags:
+            what = "parameters"
+        elif "page.begin(" in code:
+            what = "imports"
+        if what != "code" or len(code.splitlines()) > SHORT:
+            cell["metadata"]["tags"] = [*tags, "hide-input"]
+            prompt = {"code_prompt_show": f"Show the {what}", "code_prompt_hide": "Hide"}
+            cell["metadata"]["mystnb"] = {**prompt, **cell["metadata"].get("mystnb", {})}
+    return json.dumps(notebook)
 
 
 def setup(app):

@@ -50,17 +50,23 @@ def book(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium; required where SGDM_BROWSER says so, else skipped if it is missing."""
-    from playwright.sync_api import sync_playwright
-
+def chromium():
+    """Chromium's path; required where SGDM_BROWSER says so, else skipped if it is missing."""
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         message = "no Chromium found: install Debian's chromium, or set CHROMIUM to its path"
         if os.environ.get("SGDM_BROWSER") == "required":
             pytest.fail(message)
         pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    """Headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()

@@ -1,0 +1,65 @@
+"""Correct the theme's markup where a screen reader would stumble, and drop what pages do not need.
+
+Each correction names the fault. One that should be on every page and is on none is a warning, so a
+newer theme that has mended (or renamed) it does not go unnoticed.
+"""
+
+import re
+from pathlib import Path
+
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+EVERY_PAGE = {
+    "the sidebar is in no landmark": (
+        re.compile(r'<div id="pst-primary-sidebar"'),
+        '<div id="pst-primary-sidebar" role="region" aria-label="The book: title and contents"',
+    ),
+    # 1.5 MB of script that draws the icons the theme's own font has, too
+    "every icon comes twice": (
+        re.compile(r'\s*<script src="[^"]*scripts/fontawesome\.js[^"]*"></script>'),
+        "",
+    ),
+    "icons are read out": (
+        re.compile(r'<(i|span) class="((?:theme-switch )?fa[srb]? |(?:theme-switch )?fa-solid )'),
+        r'<\1 aria-hidden="true" class="\2',
+    ),
+}
+SOME_PAGES = {
+    "the arrow that unfolds a part of the contents has no name": (
+        re.compile(r'<summary>(?=<span class="toctree-toggle")'),
+        '<summary aria-label="Pages of this part">',
+    ),
+    "a list's entries are no list items": (
+        re.compile(r'role="doc-biblioentry"'),
+        'role="listitem"',
+    ),
+}
+
+
+def correct(text):
+    """The page's text corrected, and the faults found in it."""
+    found = set()
+    for fault, (pattern, replacement) in {**EVERY_PAGE, **SOME_PAGES}.items():
+        text, count = pattern.subn(replacement, text)
+        found |= {fault} if count else set()
+    return text, found
+
+
+def correct_all(app, exception):
+    if exception is not None or app.builder.format != "html":
+        return
+    found = set()
+    for path in Path(app.outdir).rglob("*.html"):
+        if "_static" not in path.parts:
+            text, faults = correct(path.read_text("utf8"))
+            path.write_text(text, "utf8")
+            found |= faults
+    for fault in EVERY_PAGE.keys() - found:
+        logger.warning("no page has the theme's fault %r any more: drop its correction", fault)
+
+
+def setup(app):
+    app.connect("build-finished", correct_all)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
