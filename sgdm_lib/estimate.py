@@ -20,7 +20,7 @@ from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.steps import EagerStep, make_step
 from sgdm_lib.training import choose_device
 
-__all__ = ["describe", "duration", "plan_of", "seconds"]
+__all__ = ["describe", "duration", "images", "plan_of", "seconds"]
 
 SMALL, LARGE = 2, 16
 REPEATS = 5
@@ -51,10 +51,22 @@ def seconds(experiment: Experiment, device: str = "auto") -> float:
     """
     size, plan = data.size(experiment.dataset), plan_of(experiment)
     speed = _speed(experiment.model, size.shape, size.n_classes, str(choose_device(device)))
+    return plan.total_steps * speed.overhead + images(experiment) * speed.per_image
+
+
+def images(experiment: Experiment) -> float:
+    """Images that a run works through, in units of a training image: forward and backward.
+
+    Each measurement of the full gradient norm takes the training set once more, each test a third
+    of the test set.
+
+    >>> from sgdm_lib import papers
+    >>> f"{images(papers.catalogue()['kamo2025/cifar100/nshb/x2']):.3g}"
+    '3.07e+07'
+    """
+    size, plan = data.size(experiment.dataset), plan_of(experiment)
     measured = experiment.epochs // experiment.gradient_norm_every * len(experiment.estimators)
-    tested = TEST_SHARE * experiment.epochs * size.n_test
-    images = plan.total_sfo + measured * plan.n_train + tested
-    return plan.total_steps * speed.overhead + images * speed.per_image
+    return plan.total_sfo + measured * plan.n_train + TEST_SHARE * experiment.epochs * size.n_test
 
 
 def describe(experiment: Experiment, device: str = "auto") -> str:

@@ -1,0 +1,165 @@
+"""What has been recorded, what it took, and what the rest would take: the appendix's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sgdm_lib import data, estimate, papers, records
+from sgdm_lib.experiment import Experiment
+from sgdm_lib.records import Run
+from sgdm_lib.versions import versions
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+__all__ = ["Record", "packages", "recorded", "sources", "survey", "times"]
+
+SOURCES = {
+    "digits": ("UCI, test part; comes with scikit-learn", "CC BY 4.0"),
+    "fashion_mnist": ("Zalando Research", "MIT"),
+    "cifar10": ("A. Krizhevsky, University of Toronto, 2009", "none stated; to be cited"),
+    "cifar100": ("A. Krizhevsky, University of Toronto, 2009", "none stated; to be cited"),
+    "tiny_imagenet": ("Stanford CS231n, cut from ImageNet", "ImageNet's: research, not commercial"),
+}
+"""Where each data set comes from, and its licence; the library carries none of them but a name."""
+
+
+class Record(NamedTuple):
+    """A recorded run, found on disk."""
+
+    name: str
+    """The folder it lies in, which should be its name in the catalogue."""
+    run: Run
+    as_catalogued: bool
+    """Whether the experiment is the catalogue's of that name, but for the seed."""
+
+
+def survey(folder: Path) -> list[Record]:
+    """Read every record below a folder and compare it with the catalogue.
+
+    Args:
+        folder: where ``sgdm run --out`` put them, such as ``chapters/records``.
+
+    Returns:
+        The records by name and seed; none if the folder is empty or missing.
+
+    Raises:
+        sgdm_lib.records.RecordError: if one cannot be read.
+    """
+    catalogue = papers.catalogue()
+    found = []
+    for path in folder.rglob("run.json"):
+        name = path.parent.parent.relative_to(folder).as_posix()
+        run = records.load(path.parent)
+        wanted = catalogue.get(name)
+        same = wanted is not None and wanted.replace(seed=run.experiment.seed) == run.experiment
+        found.append(Record(name, run, same))
+    return sorted(found, key=lambda record: (record.name, record.run.experiment.seed))
+
+
+def _group(name: str) -> str:
+    return "/".join(name.split("/")[:2])
+
+
+def _grouped(names: Iterable[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_group(name), []).append(name)
+    return groups
+
+
+def _show(rows: Sequence[dict[str, Any]]) -> Styler:
+    import pandas
+
+    table = pandas.DataFrame(rows).style.hide(axis="index")
+    return table.format(precision=1, thousands=",", na_rep="-")
+
+
+def recorded(found: Sequence[Record]) -> Styler:
+    """One line for each group of records: how many, of how many, on what, how long."""
+    catalogue = _grouped(papers.catalogue())
+    rows = []
+    for group in _grouped(record.name for record in found):
+        here = [record for record in found if _group(record.name) == group]
+        provenance = [record.run.provenance for record in here]
+        hours = [each["seconds"] / 3600 for each in provenance]
+        rows.append(
+            {
+                "records": f"{group}/...",
+                "runs": len({record.name for record in here}),
+                "of": len(catalogue.get(group, [])),
+                "seeds": len({each["seed"] for each in provenance}),
+                "longest, h": max(hours),
+                "all, h": sum(hours),
+                "machine": ", ".join(sorted({each["device"] for each in provenance})),
+                "torch": ", ".join(sorted({each["versions"]["torch"] for each in provenance})),
+                "as catalogued": "all" if all(r.as_catalogued for r in here) else "not all",
+            }
+        )
+    return _show(rows)
+
+
+def times(device: str = "auto") -> Styler:
+    """One line for each group of the catalogue: size, and estimated time on this machine.
+
+    The time comes from timing a few steps here (:mod:`sgdm_lib.estimate`), good to a factor of
+    about two. Tiny ImageNet's is CIFAR-100's of the same network times the number of pixels.
+    """
+    rows = []
+    catalogue = papers.catalogue()
+    for group, names in _grouped(catalogue).items():
+        seconds = [_seconds(catalogue[name], device) for name in names]
+        longest = catalogue[names[seconds.index(max(seconds))]]
+        rows.append(
+            {
+                "runs": f"{group}/...",
+                "how many": len(names),
+                "network": longest.model,
+                "epochs": longest.epochs,
+                "steps": estimate.plan_of(longest).total_steps,
+                "million images": estimate.images(longest) / 1e6,
+                "longest, here": estimate.duration(max(seconds)),
+                "all, one seed, here": estimate.duration(sum(seconds)),
+            }
+        )
+    return _show(rows)
+
+
+def _seconds(experiment: Experiment, device: str) -> float:
+    if experiment.dataset != "tiny_imagenet":
+        return estimate.seconds(experiment, device)
+    small, large = data.size("cifar100"), data.size("tiny_imagenet")
+    pixels = (large.shape[1] * large.shape[2]) / (small.shape[1] * small.shape[2])
+    twin = experiment.replace(dataset="cifar100")
+    more = estimate.images(experiment) / estimate.images(twin)
+    return pixels * more * estimate.seconds(twin, device)
+
+
+def packages(found: Sequence[Record]) -> Styler:
+    """The versions that matter, here and in the records."""
+    rows = []
+    for name, here in versions().items():
+        there = {record.run.provenance["versions"].get(name, "-") for record in found}
+        rows.append({"package": name, "this page": here, "the records": ", ".join(sorted(there))})
+    return _show(rows)
+
+
+def sources() -> Styler:
+    """The data sets: size, origin, licence, and whether they are on this machine's disk.
+
+    >>> table = sources().data
+    >>> table.loc[table["data set"] == "cifar100", "images"].item()
+    60000
+    """
+    rows = []
+    for name in data.NAMES:
+        size = data.size(name)
+        shape = " x ".join(map(str, size.shape))
+        images = size.n_train + size.n_test
+        origin, licence = SOURCES[name]
+        rows.append(
+            {"data set": name, "images": images, "shape": shape, "from": origin, "licence": licence}
+        )
+    return _show(rows)
