@@ -22,7 +22,7 @@ class Trained:
         runs: by short name, such as ``nshb/x2``, the runs of one experiment, one a seed. They need
             the authors' estimator for ``gradient_norm``; without BatchNorm it is the exact norm
             but for the weight of the short last batch.
-        protocol: one of :data:`sgdm_lib.claims.PROTOCOLS`; but for "full", absolute values such as
+        protocol: one of ``sgdm_lib.claims.PROTOCOLS``; but for "full", absolute values such as
             an accuracy of 70% are not judged.
 
     Raises:
@@ -61,10 +61,10 @@ def train(
         runs: short names, such as ``nshb/x2``.
         seeds: which seeds.
         paper: whose short names: "kamo2025" or "kondo2025".
-        protocol: one of :data:`sgdm_lib.claims.PROTOCOLS`.
+        protocol: one of ``sgdm_lib.claims.PROTOCOLS``.
         estimators: which full gradient norms to measure.
         out: a folder that keeps the runs; None keeps nothing.
-        device: as for :func:`sgdm_lib.fit`.
+        device: as for :func:`sgdm_lib.training.fit`.
 
     Returns:
         The runs as a source of curves.

@@ -34,6 +34,7 @@ WORDS = {
     "exact_gradient_norm": "exact full gradient norm\n(no running minimum)",
 }
 MARKERS = ("", "o", "s")
+DPI = 75  # pages show these figures smaller than they are: more would be bytes without pixels
 FILL: dict[str, dict[str, Any]] = {
     "reproduced": {},
     "partly reproduced": {"fillstyle": "left", "markerfacecoloralt": "white"},
@@ -53,7 +54,7 @@ def panels(
 
     Args:
         rows: title, sources and runs (such as ``{"NSHB": "nshb/x2"}``) of each row.
-        quantities: keys of :data:`sgdm_lib.claims.QUANTITIES`.
+        quantities: keys of ``sgdm_lib.claims.QUANTITIES``.
         over: what to draw them against: "epoch", "step", "sfo" or "seconds".
 
     Returns:
@@ -76,7 +77,7 @@ def panels(
     labels = list(dict.fromkeys(label for _, _, runs in rows for label in runs))
     size = (3.2 * max(len(quantities), 2), 2.6 * len(shown) + 0.5)
     figure, axes = plt.subplots(
-        len(shown), len(quantities), figsize=size, squeeze=False, layout="constrained"
+        len(shown), len(quantities), figsize=size, squeeze=False, layout="constrained", dpi=DPI
     )
     first: dict[tuple[Any, str], Axes] = {}
     for row, line in zip(shown, axes, strict=True):
@@ -202,6 +203,7 @@ def verdict_points(
         figsize=(3.4 * max(len(groups), 2), 0.42 * count + 1.3),
         squeeze=False,
         layout="constrained",
+        dpi=DPI,
     )
     for panel, (title, group) in zip(axes[0], groups.items(), strict=True):
         _points(panel, group, marks[title])
