@@ -118,3 +118,15 @@ def test_verdict_table():
     html = figures.verdict_table({"A": verdict("not reproduced", 2.0)}).to_html()
     assert "A" in html
     assert "✗ not reproduced" in html
+
+
+def test_ratio_panels():
+    source = Given(
+        {("a", "gradient_norm"): curve([4, 2, 1]), ("b", "gradient_norm"): curve([2, 2, 2])}
+    )
+    pairs = {"x": ("a", "b"), "y": ("a", "missing")}
+    (panel,) = figures.ratio_panels(source, pairs, ["gradient_norm"]).axes
+    level, ratio = panel.get_lines()
+    assert set(level.get_ydata()) == {1.0}
+    np.testing.assert_allclose(ratio.get_ydata(), [2, 1, 0.5])
+    assert panel.get_yscale() == "log"

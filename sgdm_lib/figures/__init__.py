@@ -6,7 +6,7 @@ nothing. A line is the mean over seeds, the band its minimum and maximum, as in 
 
 from sgdm_lib.figures.cover import cover
 from sgdm_lib.figures.grids import intervals, sensitivity
-from sgdm_lib.figures.published import panels, verdict_points, verdict_table
+from sgdm_lib.figures.published import panels, ratio_panels
 from sgdm_lib.figures.rulers import (
     at_equal_time,
     four_efforts,
@@ -23,6 +23,7 @@ from sgdm_lib.figures.theory import (
     stability_map,
     table,
 )
+from sgdm_lib.figures.verdicts import verdict_points, verdict_table
 
 __all__ = [
     "LABELS",
@@ -40,6 +41,7 @@ __all__ = [
     "panels",
     "plan_panels",
     "provenance",
+    "ratio_panels",
     "readings",
     "running_minima",
     "sensitivity",

@@ -1,4 +1,4 @@
-"""The papers' curves and our records in one figure, and what claims say of them."""
+"""The papers' curves and our records in one figure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import numpy as np
 
 from sgdm_lib.checks import choice
 from sgdm_lib.claims.curves import QUANTITIES, Curve, Source
-from sgdm_lib.claims.verdict import Verdict
 from sgdm_lib.figures.runs import _readable_log
 from sgdm_lib.figures.style import DASHES, colours
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from pandas.io.formats.style import Styler
 
 Row = tuple[str, Sequence[Source], Mapping[str, str]]
 """A row of panels: title, the sources that share its axes, short names of runs by label."""
@@ -35,11 +33,6 @@ WORDS = {
 }
 MARKERS = ("", "o", "s")
 DPI = 75  # pages show these figures smaller than they are: more would be bytes without pixels
-FILL: dict[str, dict[str, Any]] = {
-    "reproduced": {},
-    "partly reproduced": {"fillstyle": "left", "markerfacecoloralt": "white"},
-    "not reproduced": {"markerfacecolor": "white"},
-}
 
 
 def panels(
@@ -158,6 +151,47 @@ def _effort_axis(panel: Axes, over: str) -> None:
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
+def ratio_panels(
+    source: Source, pairs: Mapping[str, tuple[str, str]], quantities: Sequence[str]
+) -> Figure:
+    """Ratios of two curves over the epochs: below 1 the first run of a pair is lower.
+
+    Args:
+        source: where the curves come from.
+        pairs: by label two short names of runs of equal length, such as ``("nshb/x4", "nshb/x2")``.
+        quantities: positive ones, a panel each.
+
+    Returns:
+        The figure; of means over the seeds, on a logarithmic axis.
+
+    Raises:
+        ValueError: if a quantity is unknown.
+    """
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        1,
+        len(quantities),
+        figsize=(4.4 * max(len(quantities), 2), 3.6),
+        squeeze=False,
+        layout="constrained",
+        dpi=DPI,
+    )
+    for panel, quantity in zip(axes[0], quantities, strict=True):
+        panel.axhline(1.0, color="#5a6270", lw=1.2)
+        for i, (label, pair) in enumerate(pairs.items()):
+            over, under = (source.curve(run, quantity) for run in pair)
+            if over is not None and under is not None:
+                style: dict[str, Any] = {"color": colours(i + 1)[i], "ls": DASHES[i % len(DASHES)]}
+                panel.plot(over.epoch, over.mean / under.mean, lw=1.5, label=label, **style)
+        _readable_log(panel)
+        panel.set_title(WORDS[quantity].replace("\n", " "))
+        panel.set_xlabel(EFFORTS["epoch"])
+        panel.set_ylabel("ratio")
+    _legend(figure)
+    return figure
+
+
 def _legend(figure: Figure, columns: int = 6) -> None:
     found: dict[str, Any] = {}
     for panel in figure.get_axes():
@@ -170,94 +204,3 @@ def _legend(figure: Figure, columns: int = 6) -> None:
             loc="outside upper center",
             ncols=min(len(found), columns),
         )
-
-
-def verdict_points(
-    groups: Mapping[str, Mapping[str, Mapping[str, Verdict]]], *, marks: Mapping[str, float]
-) -> Figure:
-    """The judged values behind verdicts, test by test: one panel a claim, one dot a source.
-
-    A filled dot is a test that holds with the bands apart, a half-filled one holds on average only,
-    an open one does not hold. The bar reaches over what the bands of the seeds allow.
-
-    Args:
-        groups: for each panel's title, for each source, verdicts by label, as
-            :meth:`sgdm_lib.claims.Claim.parts` gives them. Tests that were not run are left out.
-        marks: for each title the limit of its criterion; a panel with the limit 1 shows ratios and
-            is logarithmic.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ValueError: if a title has no limit.
-    """
-    import matplotlib.pyplot as plt
-
-    for title in groups:
-        choice("title", title, marks)
-    count = max(len(_labels(group)) for group in groups.values())
-    figure, axes = plt.subplots(
-        1,
-        len(groups),
-        figsize=(3.4 * max(len(groups), 2), 0.42 * count + 1.3),
-        squeeze=False,
-        layout="constrained",
-        dpi=DPI,
-    )
-    for panel, (title, group) in zip(axes[0], groups.items(), strict=True):
-        _points(panel, group, marks[title])
-        panel.set_title(title)
-    _legend(figure)
-    return figure
-
-
-def _labels(group: Mapping[str, Mapping[str, Verdict]]) -> list[str]:
-    return list(dict.fromkeys(label for parts in group.values() for label in parts))
-
-
-def _points(panel: Axes, group: Mapping[str, Mapping[str, Verdict]], mark: float) -> None:
-    labels = _labels(group)
-    panel.axvline(mark, color="#5a6270", lw=1.2)
-    for i, (source, parts) in enumerate(group.items()):
-        colour, shift = colours(i + 1)[i], 0.2 * (i - (len(group) - 1) / 2)
-        panel.plot([], [], "o", color=colour, ms=6, label=source)
-        for label, verdict in parts.items():
-            values = [value for value in verdict.values if np.isfinite(value)]
-            if not values:
-                continue
-            y = labels.index(label) + shift
-            panel.plot([min(values), max(values)], [y, y], color=colour, lw=1.5)
-            panel.plot(values[0], y, "o", color=colour, ms=6.5, **FILL[verdict.outcome])
-    if mark == 1:
-        panel.set_xscale("log")
-        low, high = panel.get_xlim()
-        panel.set_xlim(min(low, 0.7), max(high, 1.4))
-        _plain_log_x(panel)
-    panel.set_yticks(range(len(labels)), labels)
-    panel.set_ylim(len(labels) - 0.5, -0.5)
-
-
-def _plain_log_x(panel: Axes) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    low, high = panel.get_xlim()
-    few = high / low < 30
-    panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.xaxis.set_minor_formatter(NullFormatter())
-
-
-def verdict_table(parts: Mapping[str, Verdict]) -> Styler:
-    """A table of verdicts, test by test: outcome and evidence.
-
-    Args:
-        parts: verdicts by label, as :meth:`sgdm_lib.claims.Claim.parts` gives them.
-    """
-    import pandas
-
-    rows = [
-        {"test": label, "outcome": f"{v.mark} {v.outcome}", "evidence": v.evidence}
-        for label, v in parts.items()
-    ]
-    return pandas.DataFrame(rows).style.hide(axis="index")
