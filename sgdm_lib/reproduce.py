@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,13 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["Record", "packages", "recorded", "sources", "survey", "times"]
 
 SOURCES = {
-    "digits": ("UCI, test part; comes with scikit-learn", "CC BY 4.0"),
+    "digits": ("UCI, by way of scikit-learn", "CC BY 4.0"),
     "fashion_mnist": ("Zalando Research", "MIT"),
-    "cifar10": ("A. Krizhevsky, University of Toronto, 2009", "none stated; to be cited"),
-    "cifar100": ("A. Krizhevsky, University of Toronto, 2009", "none stated; to be cited"),
-    "tiny_imagenet": ("Stanford CS231n, cut from ImageNet", "ImageNet's: research, not commercial"),
+    "cifar10": ("Krizhevsky 2009", "none stated"),
+    "cifar100": ("Krizhevsky 2009", "none stated"),
+    "tiny_imagenet": ("Stanford CS231n, from ImageNet", "ImageNet's: not commercial"),
 }
-"""Where each data set comes from, and its licence; the library carries none of them but a name."""
+"""Where each data set comes from, and its licence. The repository carries none of them."""
+
+UNBROKEN = "\u00a0"  # a space at which a narrow column does not break
 
 
 class Record(NamedTuple):
@@ -78,7 +81,7 @@ def _show(rows: Sequence[dict[str, Any]]) -> Styler:
 
 
 def recorded(found: Sequence[Record]) -> Styler:
-    """One line for each group of records: how many, of how many, on what, how long."""
+    """One line for each group of records: how many, of how many in the catalogue, how long."""
     catalogue = _grouped(papers.catalogue())
     rows = []
     for group in _grouped(record.name for record in found):
@@ -87,14 +90,12 @@ def recorded(found: Sequence[Record]) -> Styler:
         hours = [each["seconds"] / 3600 for each in provenance]
         rows.append(
             {
-                "records": f"{group}/...",
+                "records": group,
                 "runs": len({record.name for record in here}),
                 "of": len(catalogue.get(group, [])),
                 "seeds": len({each["seed"] for each in provenance}),
                 "longest, h": max(hours),
                 "all, h": sum(hours),
-                "machine": ", ".join(sorted({each["device"] for each in provenance})),
-                "torch": ", ".join(sorted({each["versions"]["torch"] for each in provenance})),
                 "as catalogued": "all" if all(r.as_catalogued for r in here) else "not all",
             }
         )
@@ -114,14 +115,12 @@ def times(device: str = "auto") -> Styler:
         longest = catalogue[names[seconds.index(max(seconds))]]
         rows.append(
             {
-                "runs": f"{group}/...",
-                "how many": len(names),
-                "network": longest.model,
-                "epochs": longest.epochs,
+                "runs": group,
+                "of them": len(names),
                 "steps": estimate.plan_of(longest).total_steps,
-                "million images": estimate.images(longest) / 1e6,
-                "longest, here": estimate.duration(max(seconds)),
-                "all, one seed, here": estimate.duration(sum(seconds)),
+                "images, M": estimate.images(longest) / 1e6,
+                "longest": estimate.duration(max(seconds)).replace(" ", UNBROKEN),
+                "all": estimate.duration(sum(seconds)).replace(" ", UNBROKEN),
             }
         )
     return _show(rows)
@@ -138,11 +137,13 @@ def _seconds(experiment: Experiment, device: str) -> float:
 
 
 def packages(found: Sequence[Record]) -> Styler:
-    """The versions that matter, here and in the records."""
-    rows = []
+    """The machine and the versions that matter, here and in the records."""
+    devices = sorted({record.run.provenance["device"] for record in found})
+    here = f"{os.cpu_count()} cores"
+    rows = [{"": "machine", "this page": here, "the records": ", ".join(devices)}]
     for name, here in versions().items():
         there = {record.run.provenance["versions"].get(name, "-") for record in found}
-        rows.append({"package": name, "this page": here, "the records": ", ".join(sorted(there))})
+        rows.append({"": name, "this page": here, "the records": ", ".join(sorted(there))})
     return _show(rows)
 
 
@@ -156,7 +157,7 @@ def sources() -> Styler:
     rows = []
     for name in data.NAMES:
         size = data.size(name)
-        shape = " x ".join(map(str, size.shape))
+        shape = f"{UNBROKEN}x{UNBROKEN}".join(map(str, size.shape))
         images = size.n_train + size.n_test
         origin, licence = SOURCES[name]
         rows.append(
