@@ -39,6 +39,29 @@ def test_versions_agree():
     assert citation["version"] == PROJECT["version"] == __version__
 
 
+def test_changelog_is_versioned():
+    """Sections in Keep a Changelog's form, newest first; those below "Unreleased" have a date."""
+    text = (ROOT / "CHANGELOG.md").read_text("utf8")
+    first, *versions = re.findall(r"^## (.*)$", text, flags=re.MULTILINE)
+    assert first == "[Unreleased]"
+    dated = [re.fullmatch(r"\[(\d+)\.(\d+)\.(\d+)\] - (\d{4}-\d\d-\d\d)", v) for v in versions]
+    assert all(dated), versions
+    numbers = [tuple(map(int, each.groups()[:3])) for each in dated]
+    assert numbers == sorted(numbers, reverse=True)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert set(re.findall(r"^### (.*)$", text, flags=re.MULTILINE)) <= kinds
+
+
+def test_release_checklist_names_files_and_commands_that_exist():
+    text = (ROOT / "RELEASING.md").read_text("utf8")
+    makefile = (ROOT / "Makefile").read_text("utf8")
+    for target in re.findall(r"\bmake (\w+)", text):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+    for name in re.findall(r"`([\w./-]*\.(?:md|toml|yml|cff)|\.ci/[\w-]+)`", text):
+        assert (ROOT / name).is_file(), name
+    assert f"sgdm_lib-{PROJECT['version']}-py3-none-any.whl" in text
+
+
 @pytest.mark.parametrize("name", ["torch", "torchvision"])
 def test_torch_has_lower_bounds_only(name):
     (requirement,) = (d for d in PROJECT["dependencies"] if re.match(rf"{name}\W", d))
