@@ -14,6 +14,7 @@ from sgdm_lib.book.launch import COPIES, Repository, repository, setup_cell, wri
 from sgdm_lib.book.render import render
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.xdist_group("launch")  # what the module makes once is not made twice
 WHERE = Repository("https://github.com/some-one/a.book", "trunk")
 FACE = ("_config.yml", "_ext", "_static", "references.bib", "CITATION.cff")
 

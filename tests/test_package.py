@@ -13,6 +13,7 @@ import pytest
 from sgdm_lib import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.xdist_group("package")  # what the module makes once is not made twice
 TOP = ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md")
 
 
