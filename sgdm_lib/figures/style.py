@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LABELS = {
     "epoch": "epochs",
     "step": "optimizer steps",
@@ -23,7 +28,6 @@ DASHES = ("-", "--", "-.", ":")
 def use_style() -> None:
     """Set seaborn's and matplotlib's defaults to the house style; sharp pictures in notebooks."""
     import seaborn
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
 
     rc = {
         "axes.edgecolor": "#5a6270",
@@ -37,21 +41,60 @@ def use_style() -> None:
         "grid.color": "#e3e6eb",
         "legend.frameon": False,
         "lines.linewidth": 1.8,
+        "svg.hashsalt": "sgdm",  # the same figure is the same file
     }
     seaborn.set_theme(style="whitegrid", palette=colours(8), rc=rc)
-    set_matplotlib_formats("retina")
+    _show_pictures()
+
+
+def _show_pictures() -> None:
+    """In a notebook, figures show themselves as :func:`picture` has them."""
+    from IPython.core.getipython import get_ipython
+
+    if shell := get_ipython():
+        from matplotlib.figure import Figure
+        from matplotlib_inline.config import InlineBackend
+
+        InlineBackend.instance(parent=shell).figure_formats = set()
+        formatter: Any = shell.display_formatter
+        formatter.mimebundle_formatter.for_type(Figure, picture)
+
+
+def picture(figure: Figure, largest: int = 100_000) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A figure for a page: SVG where it is small, else PNG at twice the screen's resolution.
+
+    Args:
+        figure: what to show.
+        largest: bytes up to which SVG is small; one with thousands of dots is not.
+
+    Returns:
+        The picture and its size on the page, each by type, as IPython wants them.
+    """
+    from IPython.core.pylabtools import print_figure, retina_figure
+
+    svg = print_figure(figure, "svg", metadata={"Date": None})
+    if len(svg) <= largest:
+        return {"image/svg+xml": svg}, {}
+    png, size = retina_figure(figure, base64=True)
+    return {"image/png": png}, {"image/png": size}
 
 
 def colours(count: int) -> list[str]:
-    """The first colours of the house palette (Okabe & Ito 2008, dark enough for lines on white)."""
+    """The first colours of the house palette, again from the start after eight.
+
+    Blue, vermilion and green are Okabe & Ito's (2008). The others were searched for: the smallest
+    distance of two colours, on white or inverted for a dark page, to full colour vision or any of
+    the three kinds of colour blindness, is as large as eight colours allow that stand out on both
+    grounds (a test has the numbers).
+    """
     palette = [
         "#0072b2",
         "#d55e00",
         "#009e73",
-        "#aa4499",
-        "#e69f00",
-        "#56b4e9",
-        "#555555",
-        "#882255",
+        "#111111",
+        "#8866ff",
+        "#774400",
+        "#aa88aa",
+        "#664466",
     ]
     return [palette[i % len(palette)] for i in range(count)]
