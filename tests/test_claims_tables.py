@@ -101,3 +101,11 @@ def test_a_saving_is_the_product_of_its_parts(wall_clock):
         assert 0 < part.share_of_epochs < 1
     with pytest.raises(ValueError, match="run"):
         tables.saving(wall_clock, 0.1, "b128", "b8")
+
+
+def test_effort_ratio():
+    fast, slow = three([4, 2, 1], [4, 2, 1], [4, 2, 1]), three([4, 4, 2], [4, 4, 2], [4, 4, 2])
+    ratios = tables.effort_ratio(fast, slow, [4.0, 2.0, 1.0], "epoch")
+    np.testing.assert_allclose(ratios, [1.0, 2 / 3, np.nan])
+    with pytest.raises(ValueError, match="unit"):
+        tables.effort_ratio(fast, slow, [1.0], "hours")

@@ -130,3 +130,26 @@ def test_ratio_panels():
     assert set(level.get_ydata()) == {1.0}
     np.testing.assert_allclose(ratio.get_ydata(), [2, 1, 0.5])
     assert panel.get_yscale() == "log"
+
+
+def test_cost_ratios():
+    falling, rising = "gradient_norm", "test_accuracy"
+    source = Given(
+        {
+            ("a", falling): curve([4, 1]),
+            ("b", falling): curve([4, 2, 1]),
+            ("a", rising): curve([1, 4]),
+            ("b", rising): curve([1, 2, 3, 4]),
+        }
+    )
+    levels = {rising: [1, 4], falling: [1, 4]}
+    up, down = figures.cost_ratios(source, ("a", "b"), levels).axes
+    level, sfo, step = up.get_lines()
+    np.testing.assert_allclose(sfo.get_ydata(), [1, 0.5])
+    np.testing.assert_allclose(step.get_ydata(), [1, 0.5])
+    np.testing.assert_allclose(down.get_lines()[1].get_ydata(), [2 / 3, 1])
+    assert up.get_xlim()[0] < up.get_xlim()[1]
+    assert down.get_xlim()[0] > down.get_xlim()[1]
+    assert set(level.get_ydata()) == {1.0}
+    with pytest.raises(ValueError, match="pair"):
+        figures.cost_ratios(source, ("a", "c"), levels)

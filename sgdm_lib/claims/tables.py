@@ -12,11 +12,13 @@ from math import log
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from sgdm_lib import data, papers
 from sgdm_lib.checks import choice, integer
 from sgdm_lib.claims.curves import Curve, Published
+from sgdm_lib.claims.effort import UNITS
 from sgdm_lib.papers.kamo2025 import SFO_SCHEDULES
 from sgdm_lib.plan import TrainingPlan
 
@@ -93,6 +95,36 @@ def crossings(curve: Curve, level: float) -> dict[str, int | None]:
 def _first(epoch: np.ndarray, values: np.ndarray, level: float, rising: bool) -> int | None:
     past = values >= level if rising else values <= level
     return int(epoch[np.argmax(past)]) if past.any() else None
+
+
+def effort_ratio(run: Curve, baseline: Curve, levels: npt.ArrayLike, unit: str) -> np.ndarray:
+    """Effort of a run / of a baseline until their mean curves first are at a level or past it.
+
+    Args:
+        run: a curve.
+        baseline: another of the same quantity.
+        levels: what to reach, shape (k,).
+        unit: what is paid: "sfo", "step", "epoch" or "seconds".
+
+    Returns:
+        The ratios, shape (k,); NaN where one of the two never gets there.
+
+    Raises:
+        ValueError: if the unit is unknown.
+    """
+    choice("unit", unit, UNITS)
+    return np.array(
+        [
+            _effort(run, float(level), unit) / _effort(baseline, float(level), unit)
+            for level in np.atleast_1d(np.asarray(levels, dtype=float))
+        ]
+    )
+
+
+def _effort(curve: Curve, level: float, unit: str) -> float:
+    rising = bool(curve.mean[-1] > curve.mean[0])
+    past = curve.mean >= level if rising else curve.mean <= level
+    return float(getattr(curve, unit)[np.argmax(past)]) if past.any() else float("nan")
 
 
 def sfo_table(curves: Path) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Every function takes values (runs, plans, arrays), returns a matplotlib ``Figure
 nothing. A line is the mean over seeds, the band its minimum and maximum, as in the papers.
 """
 
+from sgdm_lib.figures.cost import cost_ratios
 from sgdm_lib.figures.cover import cover
 from sgdm_lib.figures.grids import intervals, sensitivity
 from sgdm_lib.figures.published import panels, ratio_panels
@@ -29,6 +30,7 @@ __all__ = [
     "LABELS",
     "at_equal_time",
     "colours",
+    "cost_ratios",
     "cover",
     "curves",
     "four_efforts",
