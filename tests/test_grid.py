@@ -125,6 +125,7 @@ def test_tidy():
     assert table["seed"].tolist() == [0, 1, 0, 1]
     assert table["status"].tolist() == ["finished", "finished", "diverged", "stuck"]
     assert table[["steps", "sfo"]].iloc[0].tolist() == [200, 2_000]
+    np.testing.assert_allclose(table["lr_sum"], 0.1 * 20 * 180)  # ceil(1437/8) steps an epoch
     np.testing.assert_allclose(table["full_gradient_norm"], [0.2, 0.2, math.inf, math.inf])
     np.testing.assert_allclose(table["train_loss"], [0.5, 0.5, math.inf, math.inf])
     np.testing.assert_allclose(table["test_error"], [0.1, 0.1, 1, 1])
@@ -250,14 +251,15 @@ def test_order_holds(cases, outcome):
     assert verdict.outcome == outcome
     assert verdict.seeds == 3
     assert len(verdict.values) == len(cases)
-    assert f"Of {len(cases)} cases" in verdict.evidence
+    assert f"Of {len(cases)} cases: (ii) below (i) in " in verdict.evidence
+    assert "the whole order on average in " in verdict.evidence
 
 
 def test_order_is_only_partly_there_within_the_noise():
     values = pd.DataFrame({"(i)": [1.0, 1.0, 1.0], "(ii)": [0.5, 1.4, 0.9]})
     verdict = grid.order_holds("in order", {"one": values}, ("(i)", "(ii)"))
     assert verdict.outcome == "partly reproduced"
-    assert "(ii) below (i) in 1 (0 clearly)" in verdict.evidence
+    assert verdict.evidence == "Of 1 cases: (ii) below (i) in 1 on average, in 0 clearly."
     with pytest.raises(ValueError, match="order needs a case and two schedules"):
         grid.order_holds("c", {}, ("(i)", "(ii)"))
 
@@ -273,6 +275,16 @@ def test_sensitivity_draws_means_bands_and_leaves_failures_out():
     assert [tick.get_text() for tick in panel.get_xticklabels()] == ["1/2", "2"]
     with pytest.raises(ValueError, match="quantity"):
         figures.sensitivity({"one": table}, "loss")
+
+
+def test_against_lr_sum_draws_a_point_a_cell():
+    table = table_of({"a": {1.0: [0.1, 0.4]}, "b": {1.0: [1, 1]}})
+    table["lr_sum"] = [5.0, 5.0, 7.0, 7.0]
+    table.loc[3, "status"] = "stuck"
+    panel = figures.against_lr_sum(table, "full_gradient_norm").axes[0]
+    first, second = panel.get_lines()
+    np.testing.assert_allclose(first.get_xydata(), [[5.0, 0.2]])
+    assert second.get_xdata().size == 0
 
 
 def test_intervals_draws_one_row_a_schedule_and_series():

@@ -25,7 +25,7 @@ def sensitivity(tables: Mapping[str, DataFrame], quantity: str) -> Figure:
 
     Args:
         tables: for each title a table of :func:`sgdm_lib.grid.tidy`.
-        quantity: one of :data:`sgdm_lib.grid.QUANTITIES`.
+        quantity: "full_gradient_norm", "train_loss" or "test_error".
 
     Returns:
         The figure; line = geometric mean over seeds, band = smallest to largest. Where a run
@@ -52,6 +52,52 @@ def sensitivity(tables: Mapping[str, DataFrame], quantity: str) -> Figure:
     return figure
 
 
+def against_lr_sum(table: DataFrame, quantity: str) -> Figure:
+    """What every cell of a grid ended with against the sum of its learning rates.
+
+    Args:
+        table: of :func:`sgdm_lib.grid.tidy`.
+        quantity: "full_gradient_norm", "train_loss" or "test_error".
+
+    Returns:
+        The figure; a point is the geometric mean over seeds, its line smallest to largest. Cells
+        in which a run failed are left out.
+
+    Raises:
+        ValueError: if the quantity is unknown.
+    """
+    import matplotlib.pyplot as plt
+
+    choice("quantity", quantity, QUANTITIES)
+    figure, panel = plt.subplots(figsize=(6.8, 4.0), layout="constrained")
+    for i, (label, part) in enumerate(table.groupby("schedule", sort=False)):
+        cells = [c for _, c in part.groupby("lr_sum") if (c["status"] == "finished").all()]
+        x = [c["lr_sum"].iloc[0] for c in cells]
+        values = [c[quantity] for c in cells]
+        panel.vlines(x, [v.min() for v in values], [v.max() for v in values], colours(i + 1)[i])
+        mean = [np.exp(np.log(v).mean()) for v in values]
+        panel.plot(x, mean, MARKERS[i % 6], color=colours(i + 1)[i], mec="white", ms=8, label=label)
+    panel.set_xscale("log")
+    panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    panel.set_xlabel(r"sum of the learning rates $\sum_t\eta_t$")
+    panel.set_ylabel(GRID_LABELS[quantity])
+    _plain_numbers(panel)
+    figure.legend(loc="outside upper center", ncols=4)
+    return figure
+
+
+def _plain_numbers(panel: Axes) -> None:
+    """A logarithmic vertical axis with plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    panel.set_yscale("log")
+    low, high = panel.get_ylim()
+    subs = (1.0, 2.0, 5.0) if high > 5 * low else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)
+    panel.yaxis.set_major_locator(LogLocator(subs=subs))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _band(panel: Axes, part: DataFrame, quantity: str, i: int) -> None:
     grid = part.pivot(index="seed", columns="factor", values=quantity)
     grid = grid.loc[:, ~part.groupby("factor")["status"].agg(lambda s: (s != "finished").any())]
@@ -63,16 +109,13 @@ def _band(panel: Axes, part: DataFrame, quantity: str, i: int) -> None:
 
 
 def _readable(panel: Axes, factors: list[float]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import NullLocator
 
     panel.set_xscale("log", base=2)
     panel.set_xticks(factors, [_fraction(factor) for factor in factors])
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xlabel("learning rate / the paper's")
-    panel.set_yscale("log")
-    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    panel.yaxis.set_minor_formatter(NullFormatter())
+    _plain_numbers(panel)
 
 
 def _fraction(factor: float) -> str:

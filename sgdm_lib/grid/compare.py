@@ -122,10 +122,11 @@ def order_holds(claim: str, cases: Mapping[str, DataFrame], order: Sequence[str]
     if all(count == n for count in clear):
         outcome = "reproduced"
     told = "; ".join(
-        f"{later} below {earlier} in {means[k]} ({clear[k]} clearly)"
+        f"{later} below {earlier} in {means[k]} on average, in {clear[k]} clearly"
         for k, (earlier, later) in enumerate(links)
     )
-    evidence = f"Of {n} cases the whole order holds on average in {ordered}; {told}."
+    whole = f"; the whole order on average in {ordered}" if len(links) > 1 else ""
+    evidence = f"Of {n} cases: {told}{whole}."
     criterion = (
         "ratios of neighbours in the order, paired by seed: below 1 on average, and clearly if "
         "the 95% interval is; all clearly in every case for 'reproduced', no case in order for "

@@ -11,6 +11,7 @@ import numpy as np
 from sgdm_lib import data
 from sgdm_lib.checks import choice
 from sgdm_lib.claims import final_level
+from sgdm_lib.experiment import Experiment
 from sgdm_lib.records import Run
 
 if TYPE_CHECKING:
@@ -31,13 +32,15 @@ def tidy(runs: Mapping[tuple[str, float], Sequence[Run]]) -> DataFrame:
 
     Returns:
         ``schedule``, ``factor``, ``seed``, ``status`` ("finished", "diverged", "stuck"), ``steps``,
-        ``sfo``, and over the last tenth of the epochs the geometric mean of ``full_gradient_norm``
-        and ``train_loss`` and the mean of ``test_error``, 1 - test accuracy. Failed: inf, inf, 1.
+        ``sfo``, ``lr_sum`` (the lr of all planned steps added up); over the last tenth of the
+        epochs the geometric mean of ``full_gradient_norm`` and ``train_loss`` and the mean of
+        ``test_error``, 1 - test accuracy. Failed: inf, inf, 1.
     """
     import pandas
 
     rows = []
     for (label, factor), group in runs.items():
+        lr_sum = _lr_sum(group[0].experiment) if group else 0.0
         for run in group:
             rows.append(
                 {
@@ -47,10 +50,16 @@ def tidy(runs: Mapping[tuple[str, float], Sequence[Run]]) -> DataFrame:
                     "status": "stuck" if is_stuck(run) else run.status,
                     "steps": int(run.history["step"].iloc[-1]),
                     "sfo": int(run.history["sfo"].iloc[-1]),
+                    "lr_sum": lr_sum,
                     **_ends(run),
                 }
             )
     return pandas.DataFrame(rows)
+
+
+def _lr_sum(experiment: Experiment) -> float:
+    plan = experiment.plan(data.size(experiment.dataset).n_train)
+    return sum(float(plan.in_epoch(epoch)["lr"].sum()) for epoch in range(plan.epochs))
 
 
 def is_stuck(run: Run) -> bool:
@@ -72,7 +81,7 @@ def at_same_lr(table: DataFrame, quantity: str, factor: float) -> DataFrame:
 
     Args:
         table: from :func:`tidy`.
-        quantity: one of :data:`QUANTITIES`.
+        quantity: "full_gradient_norm", "train_loss" or "test_error".
         factor: one of the table's.
 
     Returns:
@@ -99,7 +108,7 @@ def at_best_lr(
 
     Args:
         table: from :func:`tidy`, with two seeds at least.
-        quantity: what to return, one of :data:`QUANTITIES`.
+        quantity: what to return, "full_gradient_norm", "train_loss" or "test_error".
         by: what to choose the lr by; None: the same.
 
     Returns:
