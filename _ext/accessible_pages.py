@@ -1,16 +1,22 @@
 """Correct the theme's markup where a screen reader would stumble, and drop what pages do not need.
 
+Every page also gets a description, its first paragraph, for those who find it by a search.
+
 Each correction names the fault. One that should be on every page and is on none is a warning, so a
 newer theme that has mended (or renamed) it does not go unnoticed.
 """
 
 import re
+from html import escape
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
+LONGEST = 155
+"""Characters of a description that searches show."""
 EVERY_PAGE = {
     "the sidebar is in no landmark": (
         re.compile(r'<div id="pst-primary-sidebar"'),
@@ -30,6 +36,10 @@ SOME_PAGES = {
     "the arrow that unfolds a part of the contents has no name": (
         re.compile(r'<summary>(?=<span class="toctree-toggle")'),
         '<summary aria-label="Pages of this part">',
+    ),
+    "a button is called something else than it says": (
+        re.compile(r'<summary aria-label="Toggle hidden content">'),
+        "<summary>",
     ),
     "a list's entries are no list items": (
         re.compile(r'role="doc-biblioentry"'),
@@ -60,6 +70,16 @@ def correct_all(app, exception):
         logger.warning("no page has the theme's fault %r any more: drop its correction", fault)
 
 
+def describe(app, pagename, templatename, context, doctree):
+    """Add the beginning of the page's first paragraph to its head."""
+    if paragraph := doctree and doctree.next_node(nodes.paragraph):
+        text = " ".join(paragraph.astext().split())
+        if len(text) > LONGEST:
+            text = text[:LONGEST].rsplit(" ", 1)[0] + " ..."
+        context["metatags"] += f'<meta name="description" content="{escape(text)}"/>\n'
+
+
 def setup(app):
+    app.connect("html-page-context", describe)
     app.connect("build-finished", correct_all)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
