@@ -93,7 +93,7 @@ def test_only_what_paper_can_show_is_kept(joined):
     assert text.count("x = 1") == 2
     assert text.count('alt="first"') == 2
     assert "sgdm-play" not in text.split("</style>")[1]
-    assert len(re.findall(r"<details[^>]* open", text)) == 4
+    assert len(re.findall(r"<details[^>]* open", text)) == 2
 
 
 @pytest.mark.book

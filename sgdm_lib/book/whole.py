@@ -113,8 +113,9 @@ def _simplify(article: Any) -> None:
         if "hide" in folded.get("class", []):
             if folded.summary.get_text().strip().startswith(BOILERPLATE):
                 folded.decompose()
-            else:  # code; to show or to hide it says nothing on paper
+            else:  # code; on paper there is nothing to show or to hide
                 folded.summary.decompose()
+                folded.unwrap()
 
 
 def _localise(article: Any, file: Path, i: int, numbers: dict[Path, int], base: Path) -> None:
