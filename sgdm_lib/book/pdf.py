@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import shutil
@@ -86,11 +87,16 @@ def make_pdf(root: Path, build: Path) -> Path:
             if wide := page.evaluate(FIT):
                 raise RuntimeError(f"{len(wide)} things are wider than the page, first: {wide[0]}")
             page.pdf(path=partial, prefer_css_page_size=True, print_background=True)
-            page.evaluate(NUMBER, _page_numbers(partial))  # the table of contents gets its numbers
-            page.pdf(path=partial, prefer_css_page_size=True, print_background=True)
+            numbers = _page_numbers(partial)
+            page.evaluate(NUMBER, numbers)
+            contents = page.pdf(  # once more, with the numbers that are known now
+                page_ranges=f"2-{numbers['p0'] - 1}",
+                prefer_css_page_size=True,
+                print_background=True,
+            )
         finally:
             browser.close()
-    pages = _add_bookmarks(partial, headings)
+    pages = _finish(partial, headings, numbers, contents)
     os.replace(partial, out)
     seconds = time.perf_counter() - begin
     print(f"The PDF is ready after {seconds:.0f} s, {pages} pages: {out}", flush=True)
@@ -115,13 +121,16 @@ def _page_numbers(path: Path) -> dict[str, int]:
     return {name: number + 1 for name, number in numbers.items() if number is not None}
 
 
-def _add_bookmarks(path: Path, headings: list[Heading]) -> int:
-    """Give the file an outline and a title; returns its number of pages."""
-    from pypdf import PdfWriter
-    from pypdf.generic import Fit
+def _finish(path: Path, headings: list[Heading], numbers: dict[str, int], contents: bytes) -> int:
+    """Put in the table of contents, an outline and a title; returns the number of pages."""
+    from pypdf import PdfReader, PdfWriter
+    from pypdf.generic import Fit, NameObject
 
-    numbers = _page_numbers(path)
     writer = PdfWriter(clone_from=path)
+    for i, numbered in enumerate(PdfReader(io.BytesIO(contents)).pages, 1):
+        again = numbered.clone(writer)
+        for what in map(NameObject, ("/Contents", "/Resources")):  # links stay where they are
+            writer.pages[i][what] = again.raw_get(what)
     tops = {name: target.top for name, target in _destinations(writer).items()}
     above: list[Any] = []  # the last bookmark of each level
     for level, title, anchor in headings:
