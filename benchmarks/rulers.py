@@ -27,7 +27,7 @@ def main() -> None:
     given = parser.parse_args()
     (experiment,) = papers.find(given.name).values()
     begin = time.perf_counter()
-    _, table = rulers.stage_readings(
+    _, table, _ = rulers.stage_readings(
         experiment.replace(seed=given.seed, estimators=()),
         every_size=True,
         augmented=(True, False),

@@ -181,7 +181,9 @@ def winners(
     efforts: Mapping[str, str | float],
     quantity: str = "full_gradient_norm",
 ) -> Styler:
-    """A table: who is ahead at equal what, and by which factor; "not yet run" where runs lack.
+    """A table: who is ahead at equal what, by which factor, and in how many seeds.
+
+    "Not yet run" where runs are missing, "too early to say" where nothing was measured by then.
 
     Args:
         runs: one schedule and its runs.
@@ -198,14 +200,14 @@ def winners(
         raise ValueError(f"runs must hold one schedule, got {len(runs)}: put the others in rivals")
     ((name, ours),) = runs.items()
     rows = {
-        f"{name} against {rival}": {
-            label: _cell(*_matching(ours, group), quantity, of, name, rival)
-            for label, of in efforts.items()
+        rival: {
+            label: _cell(*_matching(ours, group), quantity, of) for label, of in efforts.items()
         }
         for rival, group in rivals.items()
     }
-    table = pandas.DataFrame.from_dict(rows, orient="index")
-    return table.rename_axis(columns=f"lower {LOWER_IS_BETTER[quantity]} at equal").style
+    table = pandas.DataFrame.from_dict(rows, orient="index").rename_axis(columns="at equal")
+    caption = f"{name} against others: who has the lower {LOWER_IS_BETTER[quantity]}"
+    return table.style.set_caption(caption)
 
 
 def _matching(a: Sequence[Run], b: Sequence[Run]) -> tuple[list[Run], list[Run]]:
@@ -215,18 +217,16 @@ def _matching(a: Sequence[Run], b: Sequence[Run]) -> tuple[list[Run], list[Run]]
     return [by_seed[0][s] for s in seeds], [by_seed[1][s] for s in seeds]
 
 
-def _cell(
-    ours: list[Run], theirs: list[Run], quantity: str, of: str | float, name: str, rival: str
-) -> str:
+def _cell(ours: list[Run], theirs: list[Run], quantity: str, of: str | float) -> str:
     if not ours:
         return "not yet run"
     ratios = advantage(ours, theirs, quantity, of)
     mean = _mean(ratios)
     if np.isnan(mean):
         return "too early to say"
-    ahead = sum((ratio < 1) == (mean < 1) for ratio in ratios)
-    factor = max(mean, 1 / mean)
-    return f"{name if mean < 1 else rival}, by a factor {factor:.3g} ({ahead} of {len(ratios)})"
+    alike = sum((ratio < 1) == (mean < 1) for ratio in ratios)
+    word = "ahead" if mean < 1 else "behind"
+    return f"{word} {max(mean, 1 / mean):.3g}× ({alike}/{len(ratios)})"
 
 
 def ends_lower_at_equal(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COLUMNS",
     "Change",
+    "Readings",
     "load_readings",
     "mostly_weights",
     "moved_statistics",
@@ -51,6 +52,7 @@ __all__ = [
     "split",
     "split_record",
     "stage_readings",
+    "with_and_without_augmentation",
 ]
 
 COLUMNS = ("epoch", "batch_size", "ruler", "weights", "augmented", "shuffle", "norm")
@@ -58,6 +60,17 @@ COLUMNS = ("epoch", "batch_size", "ruler", "weights", "augmented", "shuffle", "n
 and the batch size trained with there; the ruler's batch size (0: eval mode) and weights; whether
 the images were augmented; which shuffle; the norm."""
 PIXELS = 2**16  # in one pass: small batches of small images gain much from sharing it
+
+
+class Readings(NamedTuple):
+    """A run, what was read at the end of its stages, and the networks it was read from."""
+
+    run: Run
+    """The run."""
+    table: DataFrame
+    """The readings, with the columns :data:`COLUMNS`."""
+    models: dict[int, nn.Module]
+    """The network at the end of each stage, by epoch, as training left it."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +128,7 @@ def stage_readings(
     augmented: Sequence[bool] | None = None,
     shuffles: int = 1,
     device: str = "auto",
-) -> tuple[Run, DataFrame]:
+) -> Readings:
     """Train, and read the norm at the end of every stage with the rulers of several batch sizes.
 
     Args:
@@ -127,7 +140,7 @@ def stage_readings(
         device: as for :func:`sgdm_lib.training.fit`.
 
     Returns:
-        The run, and the readings with the columns :data:`COLUMNS`; fewer if it diverged.
+        The run, the readings and the networks they were taken from; fewer if it diverged.
 
     Raises:
         ValueError: if the batch size does not change.
@@ -154,7 +167,7 @@ def stage_readings(
                 (epoch, ends[epoch], ruler, how, images, shuffle, norm)
                 for ruler, how, shuffle, norm in readings(model, passes, rulers)
             ]
-    return run, pandas.DataFrame(rows, columns=list(COLUMNS))
+    return Readings(run, pandas.DataFrame(rows, columns=list(COLUMNS)), models)
 
 
 def split(table: DataFrame, *, weights: str = "authors", augmented: bool = False) -> list[Change]:
@@ -276,6 +289,42 @@ def _forward(model: nn.Module, images: Tensor, batch_size: int) -> None:
         model(batch)
 
 
+def with_and_without_augmentation(table: DataFrame) -> DataFrame:
+    """The same networks read on augmented and on plain images, weights 1/n, in two modes.
+
+    Args:
+        table: as :func:`stage_readings` makes it with ``every_size`` and both kinds of images.
+
+    Returns:
+        For each stage end and mode (train mode with the largest batch size, eval mode) the norm on
+        augmented and on plain images and their ratio, geometric means over shuffles.
+
+    Raises:
+        ValueError: if one kind of images or one mode has not been read.
+    """
+    largest = table.ruler.max()
+    chosen = table[(table.weights == "samples") & table.ruler.isin([0, largest])]
+    logs = np.log(chosen.norm).groupby([chosen.epoch, chosen.ruler, chosen.augmented]).mean()
+    norms = np.exp(logs).unstack()
+    if set(norms.columns) != {True, False} or set(chosen.ruler) != {0, largest}:
+        raise ValueError(
+            "the table must hold readings on augmented and on plain images, in train and in eval "
+            "mode: read them with every_size=True and augmented=(True, False)"
+        )
+    rows = norms.reset_index()
+    modes = {0: "eval mode", largest: f"train mode, b = {largest}"}
+    rows = rows.assign(ruler=rows.ruler.map(modes), ratio=rows[True] / rows[False])
+    names = {
+        "epoch": "after epoch",
+        True: "augmented",
+        False: "plain",
+        "ratio": "augmented / plain",
+    }
+    return rows.rename(columns=names).rename_axis(columns=None)[
+        ["after epoch", "ruler", "augmented", "plain", "augmented / plain"]
+    ]
+
+
 def mostly_weights(
     claim: str, groups: Sequence[Sequence[Change]], *, share: float = 0.5
 ) -> Verdict:
@@ -314,7 +363,15 @@ def mostly_weights(
     )
     evidence = (
         f"The reading is multiplied by {total:.3g} = {ruler:.3g} (ruler) x {weights:.3g} "
-        f"(weights). The ruler's share is {np.mean(values):.0%}, from {min(values):.0%} to "
-        f"{max(values):.0%} over {len(values)} seed{'s' if len(values) > 1 else ''}."
+        f"(weights). {_shares(values)}"
     )
     return Verdict(claim, outcome, evidence, criterion, values)
+
+
+def _shares(values: Sequence[float]) -> str:
+    fell, many = [v for v in values if math.isfinite(v)], len(values)
+    seeds = f"{many} seed{'s' if many > 1 else ''}"
+    if len(fell) < many:
+        return f"In {many - len(fell)} of {seeds} it did not fall."
+    spread = f", from {min(values):.0%} to {max(values):.0%}" if many > 1 else ""
+    return f"The ruler's share is {np.mean(values):.0%}{spread} ({seeds})."

@@ -117,17 +117,20 @@ def test_too_early_to_say():
     with pytest.raises(ValueError, match="must have been measured when the shorter run ends"):
         equal.ends_lower_at_equal("c", ours, theirs, "step")
     table = equal.winners({"a": ours}, {"b": theirs}, {"steps": "step"})
-    assert table.data.loc["a against b", "steps"] == "too early to say"
+    assert table.data.loc["b", "steps"] == "too early to say"
 
 
 def test_winners_names_the_winner_and_the_factor():
     ours = [run(lambda _, v=v: v, 10, seed=s) for s, v in enumerate((0.5, 0.5, 2.0))]
     theirs = [run(lambda _: 1.0, 10, seed=s) for s in range(3)]
     rivals = {"rival": theirs, "mirror": [], "worse": [run(lambda _: 4.0, 10)]}
-    table = equal.winners({"a": ours}, rivals, {"steps": "step", "SFO": "sfo"}).data
-    assert table.loc["a against rival", "steps"] == "a, by a factor 1.26 (2 of 3)"
-    assert table.loc["a against mirror", "SFO"] == "not yet run"
-    assert table.loc["a against worse", "SFO"] == "a, by a factor 8 (1 of 1)"
+    rivals["better"] = [run(lambda _: 0.1, 10)]
+    table = equal.winners({"a": ours}, rivals, {"steps": "step", "SFO": "sfo"})
+    assert table.data.loc["rival", "steps"] == "ahead 1.26× (2/3)"
+    assert table.data.loc["mirror", "SFO"] == "not yet run"
+    assert table.data.loc["worse", "SFO"] == "ahead 8× (1/1)"
+    assert table.data.loc["better", "SFO"] == "behind 5× (1/1)"
+    assert "lower full gradient norm" in table.to_html()
     with pytest.raises(ValueError, match="runs must hold one schedule, got 2"):
         equal.winners({"a": ours, "b": ours}, rivals, {"steps": "step"})
 

@@ -24,6 +24,7 @@ from sgdm_lib.gradients import (
     expected_reading,
     full_gradient_norm,
     gradient_noise,
+    log_spread,
     running_minimum,
     weight_sum,
 )
@@ -162,6 +163,13 @@ def test_running_minimum_falls_with_readings_and_spread(k, spread):
     assert running_minimum(k, spread + 0.1) <= value
 
 
+def test_log_spread_of_noise_about_a_slow_trend():
+    noise = 0.3 * np.random.default_rng(0).standard_normal(2_000)
+    trend = np.exp(-np.arange(2_000) / 2_000)
+    assert log_spread(trend * np.exp(noise)) == pytest.approx(0.3, rel=0.05)
+    assert log_spread(5 * trend) == pytest.approx(1 / 2_000 / math.sqrt(2), rel=1e-6)
+
+
 @given(positive, positive, positive, positive)
 def test_a_drop_is_ruler_times_weights_and_turns_round(a, b, c, d):
     drop = decompose_drop(a, b, c, d)
@@ -207,6 +215,8 @@ def test_the_share_of_a_rise_is_undefined():
         (lambda: weight_sum(8, 2.5), "batch_size must be a whole number >= 1, got 2.5"),
         (lambda: running_minimum(0, 0.1), "measurements must be"),
         (lambda: running_minimum(3, -0.1), "spread must be a finite number >= 0"),
+        (lambda: log_spread([1.0]), "number of readings must be a whole number >= 2, got 1"),
+        (lambda: log_spread([1.0, 0.0]), "reading must be a finite number > 0"),
         (lambda: decompose_drop(1, 1, 0, 1), "old_after must be a finite number > 0, got 0"),
         (lambda: decompose_drop(1, math.nan, 1, 1), "new_before must be a finite number > 0"),
         (lambda: decompose_by_reference(1, 1, -1, 1), "reference_before must be"),

@@ -61,7 +61,7 @@ def test_split_finds_the_factors_put_in():
 
 
 def test_split_of_a_live_run_adds_up_to_what_the_plot_shows(live):
-    run, table = live
+    run, table, _ = live
     (change,) = rulers.split(table)
     assert (change.epoch, change.old, change.new) == (2, 64, 256)
     own = table[(table.ruler == table.batch_size) & (table.weights == "authors")]
@@ -71,19 +71,19 @@ def test_split_of_a_live_run_adds_up_to_what_the_plot_shows(live):
 
 
 def test_readings_of_a_live_run(live):
-    _, table = live
+    table = live.table
     assert tuple(table.columns) == COLUMNS
     counts = table.groupby(["epoch", "ruler", "weights"]).size()
     assert counts[(2, 0, "samples")] == 1  # eval mode does not depend on the shuffle
     assert counts[(4, 64, "authors")] == 2
-    exact = live[0].history.full_gradient_norm
+    exact = live.run.history.full_gradient_norm
     eval_mode = table[table.ruler == 0].set_index("epoch").norm
     assert eval_mode[2] == pytest.approx(exact[1], rel=1e-4)
     assert eval_mode[4] == pytest.approx(exact[3], rel=1e-4)
 
 
 def test_without_every_size_there_is_enough_to_split(live):
-    _, table = rulers.stage_readings(BASE, device="cpu")
+    table = rulers.stage_readings(BASE, device="cpu").table
     assert set(table.ruler) == {64, 256}
     assert len(rulers.split(table)) == 1
 
@@ -126,6 +126,20 @@ def test_split_of_a_record_uses_the_last_measured_epoch_of_each_stage():
     assert rulers.split_record(unmeasured) == []
 
 
+def test_with_and_without_augmentation():
+    plain = made_up({0: 2.0, 8: 3.0, 32: 1.0}, {(2, 8): 1.0, (4, 32): 0.5})
+    table = pd.concat([plain, plain.assign(augmented=True, norm=plain.norm / 4)])
+    table = table.assign(weights="samples")
+    found = rulers.with_and_without_augmentation(table)
+    assert list(found["ruler"]) == ["eval mode", "train mode, b = 32"] * 2
+    np.testing.assert_allclose(found["plain"], [2, 1, 1, 0.5])
+    np.testing.assert_allclose(found["augmented / plain"], 0.25)
+    with pytest.raises(ValueError, match="on augmented and on plain images"):
+        rulers.with_and_without_augmentation(table[table.augmented])
+    with pytest.raises(ValueError, match="in train and in eval"):
+        rulers.with_and_without_augmentation(table[table.ruler > 0])
+
+
 def changes(ruler, weights):
     return [Change(1, 8, 32, Drop(ruler, weights))]
 
@@ -151,12 +165,14 @@ def test_verdict_multiplies_the_changes_of_a_run():
     verdict = rulers.mostly_weights("c", [[*changes(0.8, 0.5), *changes(1 / 0.8, 0.5)]])
     assert verdict.values == (pytest.approx(0),)
     assert "multiplied by 0.25 = 1 (ruler) x 0.25 (weights)" in verdict.evidence
+    rise = rulers.mostly_weights("c", [changes(0.5, 0.5), changes(1.0, 2.0)])
+    assert "In 1 of 2 seeds it did not fall" in rise.evidence
     with pytest.raises(ValueError, match="share must be a finite number > 0 and < 1"):
         rulers.mostly_weights("c", [], share=1)
 
 
 def test_recorded_readings_come_back_and_damage_is_named(tmp_path, live):
-    _, table = live
+    table = live.table
     assert rulers.load_readings("x/y", tmp_path) == {}
     (tmp_path / "x" / "y").mkdir(parents=True)
     path = tmp_path / "x" / "y" / "seed3.csv"
@@ -169,7 +185,7 @@ def test_recorded_readings_come_back_and_damage_is_named(tmp_path, live):
 
 
 def test_moved_statistics(live):
-    run, _ = live
+    run = live.run
     before = {name: t.clone() for name, t in run.model.state_dict().items()}
     found = rulers.moved_statistics(run.model, run.experiment, [0, 64], device="cpu")
     assert found[0] == pytest.approx(run.history.test_accuracy.iloc[-1])
@@ -178,15 +194,16 @@ def test_moved_statistics(live):
 
 
 def test_figure_of_readings_has_a_panel_for_each_stage(live):
-    figure = figures.readings(live[1])
+    figure = figures.readings(live.table)
     assert [panel.get_title() for panel in figure.axes] == [
         "epoch 2, trained with 64",
         "epoch 4, trained with 256",
     ]
-    authors = live[1][(live[1].weights == "authors") & (live[1].epoch == 2)]
+    authors = live.table[(live.table.weights == "authors") & (live.table.epoch == 2)]
     line = figure.axes[0].get_lines()[0]
     expected = np.exp(np.log(authors.norm).groupby(authors.ruler).mean())
     np.testing.assert_allclose(line.get_ydata(), expected)
+    assert figures.readings(None).axes[0].texts[0].get_text() == "not yet run"
 
 
 def test_figure_of_splits_draws_the_factors_and_says_what_was_not_run():

@@ -27,12 +27,13 @@ WAYS = {
 }
 
 
-def readings(table: DataFrame) -> Figure:
+def readings(table: DataFrame | None) -> Figure:
     """The gradient norm at fixed weights against the ruler's batch size, a panel for each stage.
 
     Args:
         table: readings with all batch sizes and in eval mode, as
-            :func:`sgdm_lib.rulers.stage_readings` makes them with ``every_size``.
+            :func:`sgdm_lib.rulers.stage_readings` makes them with ``every_size``; None if there are
+            none.
 
     Returns:
         The figure; lines: geometric mean over shuffles, bands smallest to largest, dashed: eval
@@ -40,6 +41,11 @@ def readings(table: DataFrame) -> Figure:
     """
     import matplotlib.pyplot as plt
 
+    if table is None:
+        figure, panel = plt.subplots(figsize=(6.4, 1.0))
+        panel.text(0.5, 0.5, "not yet run", ha="center", va="center")
+        panel.set_axis_off()
+        return figure
     stages = list(table.groupby(["epoch", "batch_size"]))
     figure, axes = plt.subplots(
         1,
@@ -92,7 +98,7 @@ def splits(groups: Mapping[str, Sequence[Sequence[Change]]]) -> Figure:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
-        1, len(groups), figsize=(max(4.3 * len(groups), 5.2), 3.7), sharey=True, squeeze=False,
+        1, len(groups), figsize=(max(3.3 * len(groups), 5.2), 3.7), sharey=True, squeeze=False,
         layout="constrained",
     )  # fmt: skip
     parts = {"what a plot shows": "total", "the ruler": "ruler", "the weights": "weights"}

@@ -16,6 +16,7 @@ from sgdm_lib.gradients.ruler import (
     decompose_by_reference,
     decompose_drop,
     expected_reading,
+    log_spread,
     running_minimum,
     weight_sum,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "has_batch_norm",
     "hessian_vector_product",
     "largest_curvature",
+    "log_spread",
     "running_minimum",
     "weight_sum",
 ]

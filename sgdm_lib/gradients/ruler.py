@@ -9,9 +9,10 @@ can be had by itself, on the same weights.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 
 import torch
@@ -198,6 +199,29 @@ def running_minimum(measurements: int, spread: float) -> float:
         return 1.0
     # 1 - 2^(-1/k), without the cancellation at large k
     return math.exp(spread * NormalDist().inv_cdf(-math.expm1(-math.log(2) / k)))
+
+
+def log_spread(readings: Sequence[float]) -> float:
+    """How much readings scatter about a slow trend: standard deviation of their natural logarithm.
+
+        sqrt( 1/2 mean of squares of (log R_{i+1} - log R_i) ),
+
+    which for independent scatter estimates the spread of :func:`running_minimum`; what the trend
+    itself falls from one reading to the next counts as scatter, too.
+
+    Args:
+        readings: consecutive readings, > 0, at least two.
+
+    Raises:
+        ValueError: if there are fewer than two or one is not positive.
+
+    >>> round(log_spread([1.0, 2.0, 1.0, 2.0]), 4)  # log(2) / sqrt(2)
+    0.4901
+    """
+    values = [math.log(number("reading", float(value), above=0)) for value in readings]
+    integer("number of readings", len(values), at_least=2)
+    squares = [(b - a) ** 2 for a, b in pairwise(values)]
+    return math.sqrt(sum(squares) / len(squares) / 2)
 
 
 @dataclass(frozen=True)
