@@ -64,7 +64,8 @@ def panels(
         choice("quantity", quantity, QUANTITIES)
     shown = [row for row in rows if _any_curve(row, quantities)]
     if not shown:
-        figure = plt.figure(figsize=(6.4, 0.6))
+        figure, empty = plt.subplots(figsize=(6.4, 0.6), layout="constrained")
+        empty.set_axis_off()  # without any axes a notebook shows no picture at all
         figure.suptitle("not yet run")
         return figure
     labels = list(dict.fromkeys(label for _, _, runs in rows for label in runs))
