@@ -4,10 +4,12 @@ Rooms, from the ground up; each imports only from those above it in this list:
 
 * ``checks``, ``versions``, ``interrupt``
 * ``optim``, ``schedules``, ``theory``, ``data``, ``models``
-* ``plan``, ``loaders``, ``augment``, ``gradients``
+* ``plan``, ``recommend``, ``loaders``, ``augment``, ``gradients``
 * ``experiment``, ``papers``, ``steps``, ``checkpoint``, ``records``
 * ``progress``, ``training``
-* ``estimate``, ``bench``, ``figures``, ``interactive``, ``claims``, ``book``, ``cli``
+* ``estimate``, ``bench``, ``reproduce``, ``claims``
+* ``certified``, ``equal``, ``grid``, ``rulers``
+* ``figures``, ``interactive``, ``book``, ``cli``
 
 The names below are the ones most people need; they are imported when first used, so that
 ``import sgdm_lib`` is quick and needs neither torchvision nor matplotlib.
