@@ -302,27 +302,29 @@ def summary(rows: Mapping[str, Certified]) -> dict[str, list[str | float]]:
         rows: by label.
 
     Returns:
-        For each heading one value a row: the momentum, the largest L for which T3 holds, the epoch
-        that decides, the largest L met on the way, and the largest momentum (of two digits) with
-        which T3 would cover the schedule for some L.
+        For each heading one value a row: the momentum; the largest L for which T3 holds ("none"
+        where no L will do), and the epoch that decides; the largest L met on the way, and whether
+        T3 covers it; the largest momentum (of two digits) with which T3 covers the schedule for
+        some L.
     """
     found: dict[str, list[str | float]] = {
         "schedule": list(rows),
         "momentum": [],
-        "T3 needs L at most": [],
-        "tightest in epoch": [],
+        "T3: L at most": [],
+        "in epoch": [],
         "L met": [],
-        "T3 covers it": [],
-        "largest momentum T3 admits": [],
+        "covered": [],
+        "momentum at most": [],
     }
     for one in rows.values():
         asked = one.guarantee
         met = max(one.smoothness.values(), default=float("nan"))
         found["momentum"].append(asked.momentum)
-        found["T3 needs L at most"].append(asked.smoothness_limit if asked.ok else "no L will do")
-        found["tightest in epoch"].append(str(asked.epoch + 1))
+        limit = asked.smoothness_limit
+        found["T3: L at most"].append(f"{limit:.3g}" if asked.ok else "none")
+        found["in epoch"].append(str(asked.epoch + 1))
         found["L met"].append(met)
-        found["T3 covers it"].append("yes" if met <= asked.smoothness_limit else "no")
+        found["covered"].append("yes" if met <= limit else "no")
         fitting = asked.fitting_momentum
-        found["largest momentum T3 admits"].append("none" if fitting is None else fitting)
+        found["momentum at most"].append("none" if fitting is None else fitting)
     return found

@@ -41,6 +41,11 @@ def hierarchy(
         choice("quantity", name, QUANTITIES)
     for name in over:
         choice("over", name, EFFORTS)
+    if all(source.curve(run, name) is None for run in runs.values() for name in quantities):
+        figure, empty = plt.subplots(figsize=(6.4, 0.6), layout="constrained")
+        empty.set_axis_off()
+        figure.suptitle("not yet run")
+        return figure
     figure, axes = plt.subplots(
         len(quantities),
         len(over),
@@ -59,10 +64,7 @@ def hierarchy(
             _common_log(row[0])
     for effort, panel in zip(over, axes[-1], strict=True):
         panel.set_xlabel(EFFORTS[effort])
-    if any(panel.has_data() for panel in axes.flat):
-        _legend(figure)
-    else:
-        figure.suptitle("not yet run")
+    _legend(figure)
     return figure
 
 
