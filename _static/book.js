@@ -4,11 +4,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const scrollers = ".bd-article pre, .bd-article figure, .bd-article .text_html, .bd-article .output, " +
     "mjx-container, .bd-article div.math, .bd-article .pst-scrollable-table-container";
   const reach = () => document.querySelectorAll(scrollers).forEach((box) => {
-    if (box.scrollWidth > box.clientWidth + 1) {
-      box.tabIndex = 0;
-    } else if (box.tabIndex === 0) {
-      box.removeAttribute("tabindex");
-    }
+    if (box.scrollWidth > box.clientWidth + 1) box.tabIndex = 0;
   });
   reach();
   addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(reach));

@@ -144,7 +144,7 @@ def test_the_download_is_the_clean_notebook(site, page):
 )
 def test_search_finds_a_term(site, page, word, chapter):
     page.goto(site + f"search.html?q={word}")
-    page.wait_for_selector("ul.search li a", timeout=10_000)
+    page.wait_for_selector("ul.search li a", timeout=30_000)
     hits = page.locator("ul.search li a").evaluate_all("all => all.map(a => a.href)")
     assert any(chapter in hit for hit in hits[:5]), hits
 

@@ -32,54 +32,61 @@ NARROW = """() => {
             e.scrollWidth > e.clientWidth + 1
             && /auto|scroll/.test(getComputedStyle(e).overflowX) && !reached(e)).length,
     }}"""
-THEME = """theme => {
-    document.documentElement.dataset.theme = theme;
-    return [...document.querySelectorAll('main .cell_output img:not(.photo)')].filter(i =>
-        !getComputedStyle(i).filter.startsWith('invert') && i.offsetWidth).length; }"""
-# axe measures every word's contrast, most of them alike: it gets one of each look.
-THIN = """theme => {
-    document.documentElement.dataset.theme = theme;
-    const grounds = new Map(), seen = new Set();
-    const ground = e => {
-        if (e && !grounds.has(e)) {
-            const colour = getComputedStyle(e).backgroundColor;
-            const clear = colour.startsWith('rgba');
-            grounds.set(e, clear ? colour + ground(e.parentElement) : colour);
-        }
-        return e ? grounds.get(e) : '';
-    };
-    const visit = e => {
-        let alike = true;
-        for (const child of e.children) alike = visit(child) && alike;
-        if (e.matches('body, img, input, select, textarea')) return false;
-        if ([...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim())) {
-            const s = getComputedStyle(e);
-            const look = [s.color, ground(e), s.fontSize, s.fontWeight, s.opacity].join();
-            if (!seen.has(look)) { seen.add(look); alike = false; }
-        }
-        if (!alike) e.dataset.look = '';
-        return alike;
-    };
-    visit(document.body); }"""
-CONTRAST = """async () => {
-    const whole = document.body, thin = whole.cloneNode(true), found = [];
-    thin.querySelectorAll('*').forEach(e => { if (!e.hasAttribute('data-look')) e.remove(); });
-    whole.replaceWith(thin);
-    for (const theme of ['light', 'dark']) {
+# axe measures every word's contrast, most of them alike: it gets one of each look. Formulas are
+# thousands of elements, in the colour of their text.
+PREPARE = """() => {
+    document.querySelectorAll('mjx-container').forEach(e => e.replaceChildren());
+    window.marked = theme => {
         document.documentElement.dataset.theme = theme;
-        const done = await axe.run(document, {runOnly: ['color-contrast'], preload: false});
-        found.push(...done.violations.flatMap(v => v.nodes.map(n =>
-            `${theme}: ${n.target}: ${n.any.map(a => a.message)}`)));
-    }
-    thin.replaceWith(whole);
-    document.documentElement.dataset.theme = 'light';
-    return found; }"""
+        const grounds = new Map(), seen = new Set();
+        const ground = e => {
+            if (e && !grounds.has(e)) {
+                const colour = getComputedStyle(e).backgroundColor;
+                const clear = colour.startsWith('rgba');
+                grounds.set(e, clear ? colour + ground(e.parentElement) : colour);
+            }
+            return e ? grounds.get(e) : '';
+        };
+        const visit = e => {
+            let alike = true;
+            for (const child of e.children) alike = visit(child) && alike;
+            if (e.matches('body, img, input, select, textarea')) return false;
+            if ([...e.childNodes].some(n => n.nodeType === Node.TEXT_NODE && n.data.trim())) {
+                const s = getComputedStyle(e);
+                const look = [s.color, ground(e), s.fontSize, s.fontWeight, s.opacity].join();
+                if (!seen.has(look)) { seen.add(look); alike = false; }
+            }
+            if (!alike) e.dataset.look = '';
+            return alike;
+        };
+        visit(document.body);
+    };
+    window.marked('dark');
+    const glaring = [...document.querySelectorAll('main .cell_output img:not(.photo)')]
+        .filter(i => !getComputedStyle(i).filter.startsWith('invert') && i.offsetWidth).length;
+    window.marked('light');
+    window.thin = document.body.cloneNode(true);
+    window.thin.querySelectorAll('*').forEach(e => e.hasAttribute('data-look') || e.remove());
+    return glaring; }"""
 RULES = """async () => {
+    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
     document.querySelectorAll('mjx-container').forEach(e => e.remove());
     document.querySelectorAll('pre').forEach(e => { e.textContent = e.textContent; });
+    document.querySelectorAll('dt.sig :is(span, em), code span, dd em')
+        .forEach(e => e.replaceWith(...e.childNodes));
+    const options = {resultTypes: ['violations'], preload: false};
     const done = await axe.run(document,
-        {resultTypes: ['violations'], preload: false, rules: {'color-contrast': {enabled: false}}});
-    return done.violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.target}: ${v.help}`)); }"""
+        {...options, rules: {'color-contrast': {enabled: false}}});
+    const rules = done.violations.flatMap(v => v.nodes.map(n => `${v.id}: ${n.target}: ${v.help}`));
+    document.body.replaceWith(window.thin);
+    const contrast = [];
+    for (const theme of ['light', 'dark']) {
+        document.documentElement.dataset.theme = theme;
+        const done = await axe.run(document, {...options, runOnly: ['color-contrast']});
+        contrast.push(...done.violations.flatMap(v => v.nodes.map(n =>
+            `${theme}: ${n.target}: ${n.any.map(a => a.message)}`)));
+    }
+    return [rules, contrast]; }"""
 
 
 @dataclass
@@ -102,27 +109,25 @@ def visit(page, url: str) -> Seen:
     from axe_playwright_python.base import AXE_SCRIPT
 
     seen, site = Seen(), urlsplit(url).netloc
+    heard = {
+        "console": lambda m: seen.errors.append(told(m)) if m.type == "error" else None,
+        "pageerror": lambda e: seen.errors.append(str(e)),
+        "request": lambda r: seen.outside.append(r.url) if away(r.url, site) else None,
+    }
+    for event, listen in heard.items():
+        page.on(event, listen)
     page.set_viewport_size(PHONE)
-    page.on(
-        "console",
-        lambda m: (
-            seen.errors.append(f"{m.text} {m.location.get('url')}") if m.type == "error" else None
-        ),
-    )
-    page.on("pageerror", lambda e: seen.errors.append(str(e)))
-    page.on("request", lambda r: seen.outside.append(r.url) if away(r.url, site) else None)
     page.goto(url)
     page.evaluate(READY)
     seen.loaded = {urlsplit(name).path: size for name, size in page.evaluate(LOADED)}
     faults = page.evaluate(SEEN) | page.evaluate(NARROW)
-    page.set_viewport_size(DESKTOP)
-    faults["figures glaring in the dark"] = page.evaluate(THEME, "dark")
+    faults["figures glaring in the dark"] = page.evaluate(PREPARE)
     seen.faults = {what: count for what, count in faults.items() if count}
+    page.set_viewport_size(DESKTOP)
     page.evaluate(AXE_SCRIPT)
-    for theme in ("dark", "light"):
-        page.evaluate(THIN, theme)
-    seen.contrast = page.evaluate(CONTRAST)
-    seen.rules = page.evaluate(RULES)
+    seen.rules, seen.contrast = page.evaluate(RULES)
+    for event, listen in heard.items():
+        page.remove_listener(event, listen)
     return seen
 
 
@@ -143,12 +148,8 @@ def visit_all(chromium: str, site: str, names: list[str], workers: int = 2) -> d
         arguments = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
-            context = browser.new_context(color_scheme="light")
-            found = {}
-            for name in mine:
-                page = context.new_page()
-                found[name] = visit(page, site + name)
-                page.close()
+            page = browser.new_page(color_scheme="light")  # one for all: scripts compile once
+            found = {name: visit(page, site + name) for name in mine}
             browser.close()
             return found
 
