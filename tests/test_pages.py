@@ -2,8 +2,10 @@
 
 import functools
 import http.server
+import importlib.util
 import statistics
 import threading
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -199,3 +201,18 @@ def test_the_first_page_is_the_first_chapter(site, page):
     page.wait_for_url("**/00-preface.html")
     page.get_by_role("link", name="next").click()
     page.wait_for_url("**/01-momentum.html")
+
+
+def test_corrections_of_the_themes_markup_are_made_once():
+    path = Path(__file__).resolve().parents[1] / "_ext" / "accessible_pages.py"
+    spec = importlib.util.spec_from_file_location("accessible_pages", path)
+    pages = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pages)
+    page = (
+        '<div id="pst-primary-sidebar" class="a"><i class="fas x"></i><th id="c">&nbsp;</th>'
+    )
+    once, faults = pages.correct(page)
+    assert len(faults) == 3
+    assert 'role="region"' in once
+    assert '<td id="c"></td>' in once
+    assert pages.correct(once) == (once, set())
