@@ -168,13 +168,16 @@ def test_recorded_runs_are_found_by_name_and_seed(tmp_path):
     run = Experiment(
         dataset="digits", model="mlp", optimizer="nshb", epochs=1, batch_size=512, lr=0.1
     )
+    name = "quick/digits/nshb/x2"
     for seed in (10, 2):
-        fit(run.replace(seed=seed), out=tmp_path / f"a/b/seed{seed}", progress=False)
-    assert [each.experiment.seed for each in recorded("a/b", tmp_path)] == [2, 10]
-    assert recorded("a/c", tmp_path) == []
-    (tmp_path / "a/b/seed2/run.json").write_text("{")
+        fit(run.replace(seed=seed), out=tmp_path / f"{name}/seed{seed}", progress=False)
+    assert [each.experiment.seed for each in recorded(name, tmp_path)] == [2, 10]
+    assert recorded("quick/digits/nshb/constant8", tmp_path) == []
+    (tmp_path / name / "seed2/run.json").write_text("{")
     with pytest.raises(RecordError, match=r"run\.json"):
-        recorded("a/b", tmp_path)
+        recorded(name, tmp_path)
+    with pytest.raises(ValueError, match=r"got 'quick/digits/nshb/x3'"):
+        recorded("quick/digits/nshb/x3", tmp_path)
 
 
 def test_the_pipeline_itself_needs_no_torch():

@@ -14,7 +14,7 @@ from sgdm_lib.book.launch import COPIES, Repository, repository, setup_cell, wri
 from sgdm_lib.book.render import render
 
 ROOT = Path(__file__).resolve().parents[1]
-pytestmark = pytest.mark.xdist_group("launch")  # what the module makes once is not made twice
+ONCE = pytest.mark.xdist_group("launch")  # the small book is built in one process only
 WHERE = Repository("https://github.com/some-one/a.book", "trunk")
 FACE = ("_config.yml", "_ext", "_static", "references.bib", "CITATION.cff")
 
@@ -72,6 +72,7 @@ def links(path):
     return set(re.findall(r'href="(https://[^"]+)"', path.read_text("utf8").replace("&amp;", "&")))
 
 
+@ONCE
 def test_buttons_lead_to_the_chapter(small_book):
     found = links(small_book / "_build/html/chapters/one.html")
     here = "some-one/a.book"
@@ -85,12 +86,14 @@ def test_buttons_lead_to_the_chapter(small_book):
     assert "chapters/one.html" in issue
 
 
+@ONCE
 def test_a_page_of_text_has_no_launch_button(small_book):
     found = links(small_book / "_build/html/chapters/two.html")
     assert f"{WHERE.url}/edit/trunk/chapters/two.md" in found
     assert not [link for link in found if "colab" in link or "mybinder" in link]
 
 
+@ONCE
 def test_the_pdf_is_linked_where_there_is_one(small_book):
     for name in ("one", "two"):
         text = (small_book / f"_build/html/chapters/{name}.html").read_text("utf8")
