@@ -7,14 +7,11 @@ batch size, each weighted ``batch_size / n`` - also the short last one, so that 
 ``ceil(n/b) b/n >= 1``. The two agree for a net without BatchNorm when b divides n.
 """
 
+from sgdm_lib.gradients.drop import Drop, chain, decompose_by_reference, decompose_drop
 from sgdm_lib.gradients.full import full_gradient, full_gradient_norm, has_batch_norm
 from sgdm_lib.gradients.noise import GradientNoise, gradient_noise
 from sgdm_lib.gradients.ruler import (
-    Drop,
     Ruler,
-    chain,
-    decompose_by_reference,
-    decompose_drop,
     expected_reading,
     log_spread,
     running_minimum,
