@@ -22,8 +22,8 @@ from sgdm_lib.training import choose_device
 
 __all__ = ["describe", "duration", "images", "plan_of", "seconds"]
 
-SMALL, LARGE = 2, 16
-REPEATS = 5
+SMALL, LARGE = 2, 8
+REPEATS = 3  # the first of them warms up
 TEST_SHARE = 1 / 3  # a forward pass against forward, backward and update
 
 

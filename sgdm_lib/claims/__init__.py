@@ -8,6 +8,7 @@ disagree, and run it with another limit.
 """
 
 from sgdm_lib.claims.claim import Claim, Test
+from sgdm_lib.claims.computed import Computed
 from sgdm_lib.claims.criteria import (
     ends_above,
     ends_higher,
@@ -35,7 +36,15 @@ from sgdm_lib.claims.levels import ends_highest, levels_off
 from sgdm_lib.claims.live import final_level, goes_below, stalls
 from sgdm_lib.claims.measured import floor_and_rate, lr_within_limit
 from sgdm_lib.claims.report import Report
-from sgdm_lib.claims.scorecard import Scorecard, all_claims, everything, judge, scorecard, sources
+from sgdm_lib.claims.scorecard import (
+    Glance,
+    Scorecard,
+    all_claims,
+    everything,
+    judge,
+    scorecard,
+    sources,
+)
 from sgdm_lib.claims.trained import Trained, train
 from sgdm_lib.claims.verdict import OUTCOMES, Verdict, combine
 
@@ -45,8 +54,10 @@ __all__ = [
     "PROTOCOLS",
     "QUANTITIES",
     "Claim",
+    "Computed",
     "Curve",
     "Given",
+    "Glance",
     "Published",
     "Recorded",
     "Report",

@@ -45,5 +45,5 @@ def computed() -> Mapping[str, Computed]:
     ]
     for key, judge in lyapunov.JUDGED.items():
         chapter = kondo2025.CLAIMS[key.removesuffix("t")].chapter
-        found.append(Computed(key, judge().claim, "abstract, theorems", chapter, judge))
+        found.append(Computed(key, lyapunov.STATEMENTS[key], "abstract, theorems", chapter, judge))
     return MappingProxyType({claim.id: claim for claim in found})

@@ -93,18 +93,25 @@ class Scorecard:
         return Glance(self)
 
     def _repr_html_(self) -> str:
-        heads = "".join(f'<th scope="col">{text}</th>' for text in COLUMNS.values())
+        shown = self._columns()
+        heads = "".join(f'<th scope="col">{COLUMNS[column]}</th>' for column in shown)
         body = "".join(self._row(key) for key in self.verdicts)
         return (
             '<table class="scorecard"><thead><tr><th scope="col">claim</th>'
             f"{heads}</tr></thead><tbody>{body}</tbody></table>"
         )
 
+    def _columns(self) -> list[str]:
+        """The columns with something in them."""
+        rows = self.verdicts.values()
+        found = [column for column in COLUMNS if any(row[column] for row in rows)]
+        return found if any(any(row.values()) for row in rows) else list(COLUMNS)
+
     def _row(self, key: str) -> str:
         claim = self.claims[key]
         page = f'<a href="{claim.chapter}.html#claim-{key.lower()}">{key}</a>'
         text = f"{escape(claim.statement)} <small>{escape(claim.where)}</small>"
-        cells = "".join(_cell(column, verdict) for column, verdict in self.verdicts[key].items())
+        cells = "".join(_cell(column, self.verdicts[key][column]) for column in self._columns())
         if not any(self.verdicts[key].values()):
             cells = cells.removesuffix(NOTHING) + '<td class="not-yet-run">in the chapter</td>'
         return f'<tr><th scope="row">{page} {text}</th>{cells}</tr>'
@@ -125,7 +132,7 @@ class Glance:
         }
 
     def _repr_html_(self) -> str:
-        rows = "".join(self._row(column) for column in COLUMNS)
+        rows = "".join(self._row(column) for column in self.card._columns())
         return f'<table class="glance"><tbody>{rows}</tbody></table>'
 
     def _row(self, column: str) -> str:
