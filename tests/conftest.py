@@ -14,9 +14,12 @@ torch.set_num_threads(1)  # tiny tensors: threads would only wait for each other
 
 
 @pytest.fixture(autouse=True)
-def _same_random_numbers():
-    """Whoever draws from torch's global generator draws the same in every run."""
+def _order_does_not_matter():
+    """torch's global generator and matplotlib's settings are the same for every test."""
     torch.manual_seed(0)
+    yield
+    if "matplotlib" in sys.modules:
+        sys.modules["matplotlib"].rcdefaults()
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -149,6 +149,10 @@ def visit_all(chromium: str, site: str, names: list[str], workers: int = 2) -> d
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
             page = browser.new_page(color_scheme="light")  # one for all: scripts compile once
+            # What lies in the cache is not always listed among what a page loaded.
+            page.context.new_cdp_session(page).send(
+                "Network.setCacheDisabled", {"cacheDisabled": True}
+            )
             found = {name: visit(page, site + name) for name in mine}
             browser.close()
             return found

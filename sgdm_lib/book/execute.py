@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -57,6 +58,7 @@ def execute_all(
     )
     threads = max(1, (os.cpu_count() or 1) // jobs)
     errors = []
+    shutil.rmtree(build / "speeds", ignore_errors=True)  # of a machine that may have been busy
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:  # torch has threads: no fork
         runs = [
             pool.submit(_execute, Job(root, build, c, parameters, keys[c], timeout, threads))
@@ -73,6 +75,7 @@ def execute_all(
 def _execute(job: Job) -> tuple[Path, float, str]:
     """Run one chapter; returns it, the seconds it took and its error, if any."""
     os.environ["OMP_NUM_THREADS"] = str(job.threads)  # jobs x threads should not exceed the cores
+    os.environ["SGDM_SPEEDS"] = str(job.build / "speeds")
     import nbformat
     import papermill
 
