@@ -6,8 +6,6 @@ from urllib.parse import urlsplit
 
 DESKTOP, PHONE = {"width": 1300, "height": 900}, {"width": 400, "height": 800}
 READY = "async () => { if (window.MathJax?.startup) await MathJax.startup.promise; }"
-LOADED = """() => ['navigation', 'resource'].flatMap(kind => performance.getEntriesByType(kind))
-    .map(entry => [entry.name, entry.encodedBodySize])"""
 SEEN = """() => {
     const main = document.querySelector('main');
     const text = main.cloneNode(true);
@@ -98,28 +96,24 @@ class Seen:
     faults: dict[str, object] = field(default_factory=dict)
     contrast: list[str] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
-    loaded: dict[str, int] = field(default_factory=dict)  # path of a file: its bytes
-
-    @property
-    def weight(self) -> int:
-        return sum(self.loaded.values())
+    loaded: set[str] = field(default_factory=set)  # paths of the site's files it asked for
 
 
 def visit(page, url: str) -> Seen:
     from axe_playwright_python.base import AXE_SCRIPT
 
-    seen, site = Seen(), urlsplit(url).netloc
+    seen, site, asked = Seen(), urlsplit(url).netloc, []
     heard = {
         "console": lambda m: seen.errors.append(told(m)) if m.type == "error" else None,
         "pageerror": lambda e: seen.errors.append(str(e)),
-        "request": lambda r: seen.outside.append(r.url) if away(r.url, site) else None,
+        "request": lambda r: asked.append(r.url),
     }
     for event, listen in heard.items():
         page.on(event, listen)
     page.set_viewport_size(PHONE)
     page.goto(url)
     page.evaluate(READY)
-    seen.loaded = {urlsplit(name).path: size for name, size in page.evaluate(LOADED)}
+    seen.loaded = {parts.path for parts in map(urlsplit, asked) if parts.netloc == site}
     faults = page.evaluate(SEEN) | page.evaluate(NARROW)
     faults["figures glaring in the dark"] = page.evaluate(PREPARE)
     seen.faults = {what: count for what, count in faults.items() if count}
@@ -128,6 +122,7 @@ def visit(page, url: str) -> Seen:
     seen.rules, seen.contrast = page.evaluate(RULES)
     for event, listen in heard.items():
         page.remove_listener(event, listen)
+    seen.outside = [each for each in asked if away(each, site)]
     return seen
 
 
@@ -149,10 +144,6 @@ def visit_all(chromium: str, site: str, names: list[str], workers: int = 2) -> d
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
             page = browser.new_page(color_scheme="light")  # one for all: scripts compile once
-            # What lies in the cache is not always listed among what a page loaded.
-            page.context.new_cdp_session(page).send(
-                "Network.setCacheDisabled", {"cacheDisabled": True}
-            )
             found = {name: visit(page, site + name) for name in mine}
             browser.close()
             return found
