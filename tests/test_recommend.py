@@ -211,6 +211,23 @@ def test_an_lr_of_zero_may_stay_but_not_rise():
     assert (stuck.epoch, stuck.jump) == (2, math.inf)
 
 
+@pytest.mark.parametrize(
+    ("lr", "momentum", "step"),
+    [
+        ((0.1,), 0.5, 0),  # a single step has no jump
+        ((0.1, 0.1, 0.1), 0.5, 1),  # the first of equal jumps
+        ((0.1, 0.1, 0.32, 0.1), 0.5, 2),  # a jump counts for the step that it leads to
+        ((0.1, 0.2, 0.4), 0.0, 2),  # without momentum the end counts most, and is the last step
+        ((0.0, 0.0), 0.9, 1),  # an lr of zero everywhere: any L will do
+    ],
+)
+def test_the_tightest_step(lr, momentum, step):
+    schedule = Piecewise(lr, tuple(range(1, len(lr)))) if len(lr) > 1 else lr[0]
+    guarantee = GrowthGuarantee(TrainingPlan(10, len(lr), 10, schedule, momentum=momentum))
+    assert guarantee.ok
+    assert (guarantee.step, guarantee.epoch) == (step, step)
+
+
 def test_guarantee_wants_a_constant_momentum():
     changing = TrainingPlan(100, 4, 10, 0.1, momentum=Piecewise((0.5, 0.9), (2,)))
     with pytest.raises(ValueError, match=r"momentum must be constant.*choose one value"):

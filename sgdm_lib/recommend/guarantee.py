@@ -15,7 +15,7 @@ import numpy as np
 
 from sgdm_lib.checks import choice, number
 from sgdm_lib.plan import TrainingPlan
-from sgdm_lib.theory import fastest_lr_growth
+from sgdm_lib.theory import fastest_lr_growth, smoothness_limits
 
 OPTIMIZERS = ("nshb", "shb")
 _SLACK = 1e-12
@@ -75,7 +75,12 @@ class GrowthGuarantee:
 
     @cached_property
     def _limits(self) -> np.ndarray:
-        return _smoothness_limits(self._lr, self.momentum, self.optimizer)
+        return self._limits_with(self.momentum)
+
+    def _limits_with(self, momentum: float) -> np.ndarray:
+        """The largest L that T3 admits, one a jump; a single step has its end alone."""
+        limits = smoothness_limits("T3", self._lr, momentum, optimizer=self.optimizer)
+        return limits[1:] if limits.size > 1 else limits
 
     @property
     def smoothness_limit(self) -> float:
@@ -85,12 +90,12 @@ class GrowthGuarantee:
     @property
     def ok(self) -> bool:
         """Whether T3 applies: for the given L, or for some L > 0."""
-        return self._enough(self.smoothness_limit)
+        return bool(self._enough(self._limits).all())
 
-    def _enough(self, limit: float) -> bool:
+    def _enough(self, limits: np.ndarray) -> np.ndarray:
         if self.smoothness is None:
-            return limit > 0
-        return limit >= self.smoothness * (1 - _SLACK)
+            return limits > 0
+        return limits >= self.smoothness * (1 - _SLACK)
 
     def __bool__(self) -> bool:
         return self.ok
@@ -98,8 +103,7 @@ class GrowthGuarantee:
     @cached_property
     def step(self) -> int:
         """The first step (from 0) whose lr violates T3; where it applies, the tightest one."""
-        wanted = 0.0 if self.smoothness is None else self.smoothness * (1 - _SLACK)
-        bad = self._limits <= 0 if self.smoothness is None else self._limits < wanted
+        bad = ~self._enough(self._limits)
         index = int(np.argmax(bad) if bad.any() else np.argmin(self._limits))
         return min(index + 1, self._lr.size - 1)
 
@@ -121,8 +125,7 @@ class GrowthGuarantee:
         For "shb" the lr, not the size of its steps, is what stays.
         """
         for hundredths in range(99, -1, -1):
-            limits = _smoothness_limits(self._lr, hundredths / 100, self.optimizer)
-            if self._enough(float(limits.min())):
+            if self._enough(self._limits_with(hundredths / 100)).all():
                 return hundredths / 100
         return None
 
@@ -160,18 +163,6 @@ class GrowthGuarantee:
             f"applies up to L = {self.smoothness_limit:.3g}, or with every lr multiplied by "
             f"{share:.3g}.{instead}"
         )
-
-
-def _smoothness_limits(lr: np.ndarray, momentum: float, optimizer: str) -> np.ndarray:
-    """The largest L that each of T3's conditions admits: one a step, the last one for its end."""
-    unit = 1.0 if optimizer == "shb" else 1 - momentum
-    room = np.append(lr[:-1] - momentum**2 * lr[1:], lr[-1])
-    if lr.size > 1 and np.all(lr == lr[0]):  # then the last step is like the others
-        room = room[:-1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        limits = room / (unit * lr[: room.size] ** 2)
-    still = lr[: room.size] == 0  # an lr of zero may stay, not rise
-    return np.where(still, np.where(room < 0, -np.inf, np.inf), limits)
 
 
 def _over(above: float, below: float) -> float:

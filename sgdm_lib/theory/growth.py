@@ -70,7 +70,7 @@ def smoothness_limits(
 def _t3(s: Setting) -> Array:
     beta, before, after = s.momentum, s.lr[:-1], s.lr[1:]
     if s.lr.size > 1 and np.all(before == after):
-        return np.full(s.lr.size, (1 + beta) / s.lr[0])
+        return np.full(s.lr.size, _over(1 + beta, s.lr[0]))
     room = before - beta**2 * after
     jumps = np.where(room < 0, -1.0, 1.0) * _over(np.abs(room), (1 - beta) * before**2)
     limits = np.append(np.inf, jumps)
