@@ -5,8 +5,7 @@ import pytest
 from claims_helpers import curve, given
 
 from sgdm_lib import claims, papers
-from sgdm_lib.claims import kondo2025
-from sgdm_lib.claims.curves import Recorded
+from sgdm_lib.claims import Recorded, kondo2025
 from sgdm_lib.claims.kondo2025 import CLAIMS
 from sgdm_lib.claims.levels import ends_highest, levels_off
 

@@ -19,22 +19,13 @@ from sgdm_lib.claims.criteria import (
     falls_faster,
     follows,
 )
-from sgdm_lib.claims.curves import (
-    NAMES_IN_FIGURES,
-    PROTOCOLS,
-    QUANTITIES,
-    Curve,
-    Given,
-    Published,
-    Recorded,
-    Source,
-    find,
-    of_runs,
-)
+from sgdm_lib.claims.curves import QUANTITIES, Curve, Given, Source
 from sgdm_lib.claims.effort import cheaper, reaches
 from sgdm_lib.claims.levels import ends_highest, levels_off
 from sgdm_lib.claims.live import final_level, goes_below, stalls
 from sgdm_lib.claims.measured import floor_and_rate, lr_within_limit
+from sgdm_lib.claims.published import NAMES_IN_FIGURES, Published
+from sgdm_lib.claims.recorded import PROTOCOLS, Recorded, find, of_runs
 from sgdm_lib.claims.report import Report
 from sgdm_lib.claims.scorecard import (
     Glance,

@@ -21,8 +21,8 @@ from sgdm_lib.claims.criteria import (
     falls_faster,
     follows,
 )
-from sgdm_lib.claims.curves import NAMES_IN_FIGURES
 from sgdm_lib.claims.effort import cheaper
+from sgdm_lib.claims.published import NAMES_IN_FIGURES
 from sgdm_lib.claims.verdict import Verdict
 
 OPTIMIZERS = tuple(NAMES_IN_FIGURES)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from sgdm_lib import estimate, papers
 from sgdm_lib.claims.claim import Claim
-from sgdm_lib.claims.curves import Published, Recorded, Source
+from sgdm_lib.claims.curves import Source
+from sgdm_lib.claims.published import Published
+from sgdm_lib.claims.recorded import Recorded
 from sgdm_lib.claims.scorecard import COLUMNS, IN_THE_PAPER, sources
 from sgdm_lib.claims.verdict import Verdict
 

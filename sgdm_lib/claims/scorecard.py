@@ -13,7 +13,9 @@ import pandas as pd
 from sgdm_lib.claims import kamo2025, kondo2025
 from sgdm_lib.claims.claim import Claim
 from sgdm_lib.claims.computed import Computed, computed
-from sgdm_lib.claims.curves import Published, Recorded, Source
+from sgdm_lib.claims.curves import Source
+from sgdm_lib.claims.published import Published
+from sgdm_lib.claims.recorded import Recorded
 from sgdm_lib.claims.verdict import OUTCOMES, Verdict
 
 COLUMNS = {

@@ -17,8 +17,9 @@ import pandas as pd
 
 from sgdm_lib import data, papers
 from sgdm_lib.checks import choice, integer
-from sgdm_lib.claims.curves import Curve, Published
+from sgdm_lib.claims.curves import Curve
 from sgdm_lib.claims.effort import UNITS
+from sgdm_lib.claims.published import Published
 from sgdm_lib.papers.kamo2025 import SFO_SCHEDULES
 from sgdm_lib.plan import TrainingPlan
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from sgdm_lib import papers
 from sgdm_lib.checks import choice
-from sgdm_lib.claims.curves import PROTOCOLS, Curve, Recorded, of_runs
+from sgdm_lib.claims.curves import Curve
+from sgdm_lib.claims.recorded import PROTOCOLS, Recorded, of_runs
 from sgdm_lib.records import Run
 from sgdm_lib.training import fit_many
 
