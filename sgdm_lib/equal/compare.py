@@ -1,47 +1,19 @@
-"""Equal what? Two schedules compared at equal epochs, steps, gradients or time.
-
-Time is modelled, not measured: ``seconds = steps x overhead + images x per_image``. Counted in
-units of one image's gradient it has a single parameter, the fixed cost c of a step in images:
-
-    cost = SFO + c x steps,   c = overhead / per_image
-
-c = 0 is a comparison at equal SFO, and for large c one at equal steps: time lies in between.
-"""
+"""Who is ahead when both have spent the same: levels, their ratios, a table and a verdict."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from sgdm_lib import data, estimate, models, papers
 from sgdm_lib.checks import choice, number
 from sgdm_lib.claims import Verdict
-from sgdm_lib.experiment import Experiment
+from sgdm_lib.equal.efforts import effort, words
 from sgdm_lib.records import Run
-from sgdm_lib.steps import make_step
-from sgdm_lib.training import choose_device
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
-
-__all__ = [
-    "LOWER_IS_BETTER",
-    "Missing",
-    "advantage",
-    "effort",
-    "ends_lower_at_equal",
-    "level_at",
-    "missing",
-    "step_cost",
-    "winners",
-    "with_cost",
-]
 
 LOWER_IS_BETTER = {
     "full_gradient_norm": "full gradient norm",
@@ -51,62 +23,6 @@ LOWER_IS_BETTER = {
     "test_error": "test error",
 }
 WINDOW = 0.1  # a level is the mean over the last tenth of the effort spent
-SMALL, LARGE, REPEATS = 4, 128, 9  # batch sizes and steps that are timed
-EFFORTS = {"epoch": "epochs", "step": "steps", "sfo": "SFO"}
-
-
-def effort(run: Run, of: str | float) -> np.ndarray:
-    """What a run has spent by the end of each epoch, float64 (epochs,).
-
-    Args:
-        run: the run.
-        of: "epoch", "step", "sfo", or a number: the fixed cost c of a step in images, for the
-            modelled time ``SFO + c x steps``, in images.
-
-    Raises:
-        ValueError: if ``of`` is unknown or negative.
-    """
-    if isinstance(of, str):
-        return run.history[choice("effort", of, EFFORTS)].to_numpy(dtype=np.float64)
-    cost = number("step cost", of, at_least=0)
-    return (run.history["sfo"] + cost * run.history["step"]).to_numpy(dtype=np.float64)
-
-
-def with_cost(run: Run, cost: float) -> Run:
-    """The run with the column ``cost``: modelled time, in images, for a step cost of ``cost``."""
-    return replace(run, history=run.history.assign(cost=effort(run, float(cost))))
-
-
-def step_cost(experiment: Experiment, device: str = "auto") -> float:
-    """The fixed cost c of a step on this machine, in images, from the shortest of several steps.
-
-    ``c = (t(small) - small a) / a`` with ``a = (t(large) - t(small)) / (large - small)``. Other
-    work on the machine makes a step slower, never faster; yet on a busy one expect a factor of two.
-
-    Args:
-        experiment: says which network, data and optimizer.
-        device: as for :func:`sgdm_lib.training.fit`.
-    """
-    size, where = data.size(experiment.dataset), choose_device(device)
-    model = models.build(experiment.model, size.shape, size.n_classes, seed=0).to(where)
-    step = make_step(experiment, model)
-    step.set({"lr": 1e-3} | ({"momentum": 0.9} if experiment.momentum is not None else {}))
-
-    def fastest(batch_size: int) -> float:
-        x = torch.randn(batch_size, *size.shape, device=where)
-        y = torch.arange(batch_size, device=where) % size.n_classes
-        times = []
-        for _ in range(REPEATS):
-            begin = time.perf_counter()
-            step(x, y)
-            float(step.loss_sum)  # wait for the device
-            times.append(time.perf_counter() - begin)
-        return min(times)
-
-    fastest(SMALL)  # the first steps are slower
-    small, large = fastest(SMALL), fastest(LARGE)
-    per_image = max((large - small) / (LARGE - SMALL), 1e-12)
-    return max(small / per_image - SMALL, 0.0)
 
 
 def level_at(run: Run, quantity: str, of: str | float, at: float) -> float:
@@ -137,10 +53,6 @@ def level_at(run: Run, quantity: str, of: str | float, at: float) -> float:
         return float("nan")
     late = known & (spent > (1 - WINDOW) * at)
     return float(values[late].mean() if late.any() else values[known].iloc[-1])
-
-
-def _words(of: str | float) -> str:
-    return EFFORTS[of] if isinstance(of, str) else f"time at {of:.3g} images a step"
 
 
 def advantage(
@@ -260,7 +172,7 @@ def ends_lower_at_equal(
     factor = number("factor", factor, above=0)
     criterion = (
         f"the {LOWER_IS_BETTER[choice('quantity', quantity, LOWER_IS_BETTER)]} divided by the "
-        f"baseline's of the same seed when both have spent the same {_words(of)} (the longer run "
+        f"baseline's of the same seed when both have spent the same {words(of)} (the longer run "
         f"cut off), mean over the last tenth, below {factor:g} for every seed (partly: on average)"
     )
     ours, theirs = _matching(runs, baseline)
@@ -270,7 +182,7 @@ def ends_lower_at_equal(
     if np.isnan(ratios).any():
         raise ValueError(
             f"{quantity} must have been measured when the shorter run ends, got no value by then "
-            f"({_words(of)}): measure more often (gradient_norm_every)"
+            f"({words(of)}): measure more often (gradient_norm_every)"
         )
     outcome = "not reproduced"
     if _mean(ratios) < factor:
@@ -282,53 +194,3 @@ def ends_lower_at_equal(
 
 def _mean(ratios: Sequence[float]) -> float:
     return float(np.exp(np.mean(np.log(ratios))))
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Runs that nobody has recorded, with the command that makes them; a box in a notebook."""
-
-    names: tuple[str, ...]
-    """Names in the catalogue."""
-    seconds: float
-    """Estimated wall time of one seed of each on the device asked about, in turn."""
-    device: str
-    """Which device that is."""
-
-    def __str__(self) -> str:
-        if not self.names:
-            return "All of these runs are recorded."
-        return (
-            f"Not yet run ({len(self.names)}): sgdm run {' '.join(self.names)} "
-            f"--out chapters/records. About {estimate.duration(self.seconds)} for one seed of "
-            f"each on this machine's {self.device}."
-        )
-
-    def _repr_html_(self) -> str:
-        if not self.names:
-            return f"<p>{escape(str(self))}</p>"
-        lines = " \\\n    ".join(["sgdm run", *map(escape, self.names), "--out chapters/records"])
-        time = estimate.duration(self.seconds)
-        return (
-            f"<p>Not yet run: {len(self.names)}. The command that records them, about {time} for "
-            f"one seed of each on this machine's {escape(self.device)}:</p><pre>{lines}</pre>"
-        )
-
-
-def missing(
-    names: Sequence[str], recorded: Sequence[Sequence[Run]], device: str = "auto"
-) -> Missing:
-    """Which of these runs have no record, and what it takes to make them.
-
-    Args:
-        names: names of :func:`sgdm_lib.papers.catalogue`.
-        recorded: for each name its recorded runs.
-        device: where they would run, as for :func:`sgdm_lib.training.fit`.
-
-    Raises:
-        ValueError: if a name is unknown.
-    """
-    absent = tuple(name for name, runs in zip(names, recorded, strict=True) if not runs)
-    known = papers.catalogue()
-    total = sum(estimate.seconds(known[choice("run", name, known)], device) for name in absent)
-    return Missing(absent, total, choose_device(device).type)

@@ -1,0 +1,78 @@
+"""What a run has spent: epochs, steps, gradients, or time with the measured cost of a step."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from sgdm_lib import data, models
+from sgdm_lib.checks import choice, number
+from sgdm_lib.experiment import Experiment
+from sgdm_lib.records import Run
+from sgdm_lib.steps import make_step
+from sgdm_lib.training import choose_device
+
+EFFORTS = {"epoch": "epochs", "step": "steps", "sfo": "SFO"}
+SMALL, LARGE, REPEATS = 4, 128, 9  # batch sizes and steps that are timed
+
+
+def effort(run: Run, of: str | float) -> np.ndarray:
+    """What a run has spent by the end of each epoch, float64 (epochs,).
+
+    Args:
+        run: the run.
+        of: "epoch", "step", "sfo", or a number: the fixed cost c of a step in images, for the
+            modelled time ``SFO + c x steps``, in images.
+
+    Raises:
+        ValueError: if ``of`` is unknown or negative.
+    """
+    if isinstance(of, str):
+        return run.history[choice("effort", of, EFFORTS)].to_numpy(dtype=np.float64)
+    cost = number("step cost", of, at_least=0)
+    return (run.history["sfo"] + cost * run.history["step"]).to_numpy(dtype=np.float64)
+
+
+def with_cost(run: Run, cost: float) -> Run:
+    """The run with the column ``cost``: modelled time, in images, for a step cost of ``cost``."""
+    return replace(run, history=run.history.assign(cost=effort(run, float(cost))))
+
+
+def step_cost(experiment: Experiment, device: str = "auto") -> float:
+    """The fixed cost c of a step on this machine, in images, from the shortest of several steps.
+
+    ``c = (t(small) - small a) / a`` with ``a = (t(large) - t(small)) / (large - small)``. Other
+    work on the machine makes a step slower, never faster; yet on a busy one expect a factor of two.
+
+    Args:
+        experiment: says which network, data and optimizer.
+        device: as for :func:`sgdm_lib.training.fit`.
+    """
+    size, where = data.size(experiment.dataset), choose_device(device)
+    model = models.build(experiment.model, size.shape, size.n_classes, seed=0).to(where)
+    step = make_step(experiment, model)
+    step.set({"lr": 1e-3} | ({"momentum": 0.9} if experiment.momentum is not None else {}))
+
+    def fastest(batch_size: int) -> float:
+        x = torch.randn(batch_size, *size.shape, device=where)
+        y = torch.arange(batch_size, device=where) % size.n_classes
+        times = []
+        for _ in range(REPEATS):
+            begin = time.perf_counter()
+            step(x, y)
+            float(step.loss_sum)  # wait for the device
+            times.append(time.perf_counter() - begin)
+        return min(times)
+
+    fastest(SMALL)  # the first steps are slower
+    small, large = fastest(SMALL), fastest(LARGE)
+    per_image = max((large - small) / (LARGE - SMALL), 1e-12)
+    return max(small / per_image - SMALL, 0.0)
+
+
+def words(of: str | float) -> str:
+    """The effort in words."""
+    return EFFORTS[of] if isinstance(of, str) else f"time at {of:.3g} images a step"
