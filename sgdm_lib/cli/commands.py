@@ -1,130 +1,19 @@
-"""The ``sgdm`` command: list, plan and run experiments, fetch data, build the book.
-
-Exit status: 0 done; 1 a run or chapter failed (and which); 2 bad arguments; 130 and 143 after
-Ctrl-C and SIGTERM; 141 where the reader of the output has left (``sgdm list | head``). Errors are
-one line; ``--traceback`` shows where they came from.
-"""
+"""What each command does. A room is imported by the command that needs it, to start quickly."""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import os
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sgdm_lib import __version__
 from sgdm_lib.checks import choice, integer, number
-
-# Before torch is loaded. Its threads otherwise spin while they wait for each other, and where the
-# machine has something else to do a small step then takes 100 ms instead of 0.3.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from sgdm_lib.cli.errors import Failure, one_line
 
 
-class Failure(Exception):
-    """Something was run and failed: exit status 1."""
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    args = parser().parse_args(arguments)
-    try:
-        args.run(args)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has left: sgdm list | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes at its end
-        return 141
-    except KeyboardInterrupt:
-        print("sgdm: stopped; what was done is kept", file=sys.stderr)
-        return 130
-    except Exception as error:
-        if args.traceback:
-            raise
-        print(f"sgdm: {_one_line(error)}", file=sys.stderr)
-        return 2 if isinstance(error, ValueError) else 1
-    return 0
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        extra = "pdf" if error.name in ("playwright", "pypdf", "bs4") else "book"
-        return f"the package {error.name} is missing: pip install 'sgdm-lib[{extra}]'"
-    if isinstance(error, Failure) or type(error).__name__ == "BookError":
-        return str(error)
-    text = " ".join(str(error).split()) or type(error).__name__
-    return (
-        text if isinstance(error, (ValueError, RuntimeError)) else f"{type(error).__name__}: {text}"
-    )
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command's arguments; the book's page on the command line is made from it."""
-    top = argparse.ArgumentParser(
-        prog="sgdm", description="Momentum SGD with growing batch sizes: experiments and book."
-    )
-    top.add_argument("--version", action="version", version=f"sgdm {__version__}")
-    top.add_argument("--traceback", action="store_true", help="show where an error came from")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    each = commands.add_parser("list", help="list the experiments of both papers, and quick ones")
-    each.add_argument("pattern", nargs="?", default="*", help="only names that match, like 'kamo*'")
-    each.set_defaults(run=_list)
-
-    each = commands.add_parser("plan", help="show an experiment's stages, steps, SFO and time")
-    each.add_argument("name", help="a name that 'sgdm list' shows, or a JSON file of the authors")
-    each.add_argument("--table", action="store_true", help="one line an epoch")
-    each.set_defaults(run=_plan)
-
-    each = commands.add_parser("run", help="run experiments, or go on with them")
-    each.add_argument("names", nargs="+", metavar="NAME", help="names or patterns ('sgdm list')")
-    each.add_argument("--seeds", default="0", help="such as 0, 0-2 or 0,3,5 (default: 0)")
-    each.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
-    each.add_argument("--mode", default="auto", help="auto, eager, compile, graph (default: auto)")
-    each.add_argument("--out", type=Path, default=Path("runs"), help="folder (default: runs)")
-    each.add_argument("--fresh", action="store_true", help="start anew instead of going on")
-    each.set_defaults(run=_run)
-
-    each = commands.add_parser("scorecard", help="judge the papers' claims on curves and records")
-    each.add_argument("ids", nargs="*", metavar="ID", help="claims such as K3 (default: all)")
-    each.add_argument("--chapters", type=Path, help="folder with records and paper_curves")
-    each.add_argument("--out", type=Path, help="also write the verdicts to this CSV file")
-    each.set_defaults(run=_scorecard)
-
-    each = commands.add_parser("data", help="prepare and check a data set")
-    each.add_argument("name", help="digits, fashion_mnist, cifar10, cifar100, tiny_imagenet")
-    each.add_argument("--root", help="folder of the data sets (default: $SGDM_DATA or the cache)")
-    each.set_defaults(run=_data)
-
-    each = commands.add_parser("book", help="execute the chapters and render the book")
-    each.add_argument("--scale", default="quick", help="quick or paper (default: quick)")
-    each.add_argument("--chapter", default="", help="only chapters so named, like 02 or noise")
-    each.add_argument(
-        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
-        help="another parameter of the chapters, such as -p seeds 5",
-    )  # fmt: skip
-    each.add_argument("-j", "--jobs", type=int, default=2, help="chapters at once (default: 2)")
-    each.add_argument("--out", type=Path, help="folder that gets _build (default: the checkout)")
-    each.add_argument("--timeout", type=int, default=1800, help="seconds a cell may take")
-    each.add_argument("--force", action="store_true", help="execute what has not changed, too")
-    each.add_argument("--pdf", action="store_true", help="print it as one PDF, too (Chromium)")
-    each.set_defaults(run=_book)
-
-    each = commands.add_parser("bench", help="time a training step, and the engine beside a loop")
-    each.add_argument("name", nargs="?", help="an experiment (default: ResNet-18 on CIFAR-100)")
-    each.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
-    each.add_argument("--batch-sizes", default="8,32,128,512", help="(default: 8,32,128,512)")
-    each.add_argument("--seconds", type=float, default=5.0, help="for each number (default: 5)")
-    each.add_argument("--out", type=Path, default=Path("bench"), help="folder (default: bench)")
-    each.set_defaults(run=_bench)
-
-    each = commands.add_parser("doctor", help="look at the machine: versions, devices, disk, data")
-    each.set_defaults(run=_doctor)
-    return top
-
-
-def _list(args: argparse.Namespace) -> None:
+def list_runs(args: argparse.Namespace) -> None:
+    """List the experiments that match."""
     from sgdm_lib import estimate, papers
 
     found = papers.find(args.pattern)
@@ -137,7 +26,8 @@ def _list(args: argparse.Namespace) -> None:
         print(f"{name:<{width}}  {counts}  {papers.source(name)}")
 
 
-def _plan(args: argparse.Namespace) -> None:
+def show_plan(args: argparse.Namespace) -> None:
+    """Show an experiment's plan."""
     from sgdm_lib import estimate, papers
 
     if args.name.endswith(".json"):
@@ -162,7 +52,8 @@ def _one_name(pattern: str) -> str:
     return found[0]
 
 
-def _run(args: argparse.Namespace) -> None:
+def run_each(args: argparse.Namespace) -> None:
+    """Run experiments with each seed; one that fails does not keep the others from running."""
     from sgdm_lib import estimate, papers
     from sgdm_lib.steps import choose_mode
     from sgdm_lib.training import choose_device, fit
@@ -186,7 +77,7 @@ def _run(args: argparse.Namespace) -> None:
                 mode=args.mode,
             )
         except (ValueError, RuntimeError, OSError) as error:
-            failed.append(f"{name}, seed {experiment.seed}: {_one_line(error)}")
+            failed.append(f"{name}, seed {experiment.seed}: {one_line(error)}")
             continue
         last = run.history.iloc[-1]
         print(
@@ -211,7 +102,8 @@ def _numbers(name: str, text: str) -> list[int]:
     return found
 
 
-def _scorecard(args: argparse.Namespace) -> None:
+def judge(args: argparse.Namespace) -> None:
+    """Judge the claims."""
     from sgdm_lib import claims
     from sgdm_lib.book.notebooks import find_root
     from sgdm_lib.claims.scorecard import COLUMNS
@@ -230,7 +122,8 @@ def _scorecard(args: argparse.Namespace) -> None:
         card.frame().to_csv(args.out, index=False)
 
 
-def _data(args: argparse.Namespace) -> None:
+def prepare_data(args: argparse.Namespace) -> None:
+    """Prepare and check a data set."""
     from sgdm_lib import data
 
     dataset = data.load(args.name, args.root, download=True)
@@ -240,7 +133,8 @@ def _data(args: argparse.Namespace) -> None:
     )
 
 
-def _bench(args: argparse.Namespace) -> None:
+def time_steps(args: argparse.Namespace) -> None:
+    """Time an experiment's steps."""
     from sgdm_lib import bench, papers
 
     sizes = _numbers("batch-sizes", args.batch_sizes)
@@ -257,7 +151,8 @@ def _bench(args: argparse.Namespace) -> None:
     print("written: " + ", ".join(str(file) for file in files))
 
 
-def _book(args: argparse.Namespace) -> None:
+def build_book(args: argparse.Namespace) -> None:
+    """Execute the chapters and render the book."""
     from sgdm_lib.book import build
     from sgdm_lib.book.notebooks import SCALES
 
@@ -284,7 +179,8 @@ def _literal(text: str) -> Any:
         return text
 
 
-def _doctor(args: argparse.Namespace) -> None:
+def look_around(args: argparse.Namespace) -> None:
+    """Show what the machine has."""
     import shutil
     from importlib.util import find_spec
 
@@ -306,7 +202,3 @@ def _doctor(args: argparse.Namespace) -> None:
         there = find_spec(package) is not None
         advice = f"not installed; pip install 'sgdm-lib[{extra}]'"
         print(f"extra     {extra}: {'installed' if there else advice}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
