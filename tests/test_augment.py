@@ -12,6 +12,7 @@ from torchvision import transforms
 from torchvision.transforms import functional as reference
 
 from sgdm_lib import augment, data
+from sgdm_lib.augment import pixels, rotation
 
 MEAN, STD = (0.50708, 0.48655, 0.44092), (0.26733, 0.25644, 0.27615)
 
@@ -96,16 +97,16 @@ def test_angles_next_to_rounding_boundaries(size, flip):
 def test_both_ways_to_the_coefficients_agree(monkeypatch):
     """The vectorised coefficients, and Python's floats, which serve next to a boundary."""
     angle = (torch.rand(2000, dtype=torch.float64) - 0.5) * 720
-    vectorised = augment._fixed_point(angle, 32, 32)
-    monkeypatch.setattr(augment, "_MARGIN", 1.0)
-    assert torch.equal(vectorised, augment._fixed_point(angle, 32, 32))
+    vectorised = rotation.fixed_point(angle, 32, 32)
+    monkeypatch.setattr(rotation, "MARGIN", 1.0)
+    assert torch.equal(vectorised, rotation.fixed_point(angle, 32, 32))
 
 
 def test_next_to_a_boundary_pythons_floats_decide(monkeypatch):
     """Vectorised coefficients that fall just short of a boundary are not used."""
-    exact = augment._coefficients
+    exact = rotation.coefficients
     angle = torch.tensor([90.0, 17.0], dtype=torch.float64)
-    expected = augment._fixed_point(angle, 8, 8)
+    expected = rotation.fixed_point(angle, 8, 8)
     # at 90 degrees all coefficients are whole or half pixels; the boundaries lie 2**-17 below
     short = torch.tensor([2.0**-17 + 1e-13, 0.0], dtype=torch.float64)
 
@@ -114,10 +115,10 @@ def test_next_to_a_boundary_pythons_floats_decide(monkeypatch):
         vectorised = isinstance(cosine, torch.Tensor)
         return tuple(value - short for value in numbers) if vectorised else numbers
 
-    monkeypatch.setattr(augment, "_coefficients", slightly_off)
-    assert torch.equal(augment._fixed_point(angle, 8, 8), expected)
-    monkeypatch.setattr(augment, "_MARGIN", 0.0)
-    assert not torch.equal(augment._fixed_point(angle, 8, 8), expected)
+    monkeypatch.setattr(rotation, "coefficients", slightly_off)
+    assert torch.equal(rotation.fixed_point(angle, 8, 8), expected)
+    monkeypatch.setattr(rotation, "MARGIN", 0.0)
+    assert not torch.equal(rotation.fixed_point(angle, 8, 8), expected)
 
 
 def test_identity_returns_the_images():
@@ -137,7 +138,7 @@ def test_cutting_into_batches_changes_nothing(monkeypatch):
         assert torch.equal(cut, whole)
     order = data.epoch_permutation(50, 0, 0)
     assert torch.equal(augment.apply(images[order], draws[order]), whole[order])
-    monkeypatch.setitem(augment._CHUNK_PIXELS, "cpu", 3 * 256 + 5)
+    monkeypatch.setitem(pixels.CHUNK_PIXELS, "cpu", 3 * 256 + 5)
     assert torch.equal(augment.apply(images, draws), whole)
 
 

@@ -1,0 +1,41 @@
+"""Pillow's rotation in its own fixed-point numbers, for many angles at once."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ONE = 1 << 16  # one pixel in Pillow's fixed-point coordinates
+MARGIN = 1e-6  # vectorised coefficients this close to a rounding boundary are computed again
+
+
+def fixed_point(angle: Tensor, height: int, width: int) -> Tensor:
+    """Pillow's rotation about the centre as six 16.16 integers a0..a5 an image, int64 (n, 6).
+
+    Pillow rounds sine and cosine to 15 decimals and the coefficients to 1/65536. Vectorised
+    arithmetic could differ from that in the last bit of a double, which matters only next to a
+    rounding boundary: those few images are computed with Python's floats, as Pillow does.
+    """
+    radians = -torch.deg2rad(angle % 360)
+    cosines, sines = torch.cos(radians).round(decimals=15), torch.sin(radians).round(decimals=15)
+    scaled = torch.stack(coefficients(cosines, sines, height, width), dim=1) * ONE + 0.5
+    near = ((scaled - scaled.round()).abs() < MARGIN).any(dim=1)
+    result = scaled.floor().to(torch.int64)
+    for index in near.nonzero().flatten().tolist():
+        turn = -math.radians(float(angle[index]) % 360.0)
+        cosine, sine = round(math.cos(turn), 15), round(math.sin(turn), 15)
+        numbers = coefficients(cosine, sine, height, width)
+        result[index] = torch.tensor([math.floor(value * ONE + 0.5) for value in numbers])
+    return result
+
+
+def coefficients(cosine: Any, sine: Any, height: int, width: int) -> tuple[Any, ...]:
+    """Pillow's matrix (cos, sin; -sin, cos) about the centre, offsets taken at pixel centres."""
+    x, y = width / 2, height / 2
+    c = cosine * -x + sine * -y + 0.0 + x
+    f = -sine * -x + cosine * -y + 0.0 + y
+    offset_x, offset_y = c + cosine * 0.5 + sine * 0.5, f + -sine * 0.5 + cosine * 0.5
+    return cosine, sine, offset_x, -sine, cosine, offset_y
