@@ -8,14 +8,13 @@ have ``lr_method`` and ``init_beta``. Their first version said ``nshb: true | fa
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
-from sgdm_lib.checks import choice, integer, number
+from sgdm_lib.checks import choice
 from sgdm_lib.experiment import ESTIMATORS, Experiment
+from sgdm_lib.papers.authors_keys import Keys, content_of
 from sgdm_lib.schedules import (
     AffineGrowthTo,
     Constant,
@@ -36,33 +35,6 @@ KAMO_OPTIMIZERS = {
 }
 KONDO_OPTIMIZERS = ("nshb", "shb", "sgd", "adam", "adamw", "rmsprop")
 MODELS = {"resnet18": "resnet18", "WideResNet28_10": "wideresnet28_10"}
-IGNORED = ("use_wandb", "checkpoint_path", "csv_path")
-MEANING = {
-    "model": "the network",
-    "optimizer": "the optimizer",
-    "bs_method": "how the batch size changes",
-    "lr_method": "how the learning rate changes",
-    "init_bs": "the first batch size",
-    "init_lr": "the first learning rate",
-    "init_beta": "the momentum",
-    "epochs": "the number of epochs",
-    "incr_interval": "the epochs from one growth to the next",
-    "bs_growth_rate": "the factor of the batch size",
-    "bs_max": "the last batch size",
-    "lr_max": "the largest learning rate",
-    "lr_min": "the last learning rate of the cosine",
-    "lr_growth_rate": "the factor of the learning rate",
-    "warmup_epochs": "the length of the warm-up",
-    "warmup_interval": "the epochs from one rise to the next",
-    "power": "the exponent of the polynomial",
-}
-KAMO_KEYS = (
-    *("model", "optimizer", "bs_method", "init_bs", "init_lr", "epochs"),
-    *("incr_interval", "bs_growth_rate", "bs_max"),
-)
-EARLIER_KEYS = ("nshb", "beta_method")  # of the first version of Kondo & Iiduka's files
-KONDO_KEYS = (*MEANING, *EARLIER_KEYS)
-WORDS = ("model", "optimizer", "bs_method", "lr_method", *EARLIER_KEYS)
 
 
 def read_authors_config(
@@ -103,82 +75,14 @@ def read_authors_config(
     Traceback (most recent call last):
     ValueError: authors' configuration: unknown key 'lr_methods': remove it, or use one of ...
     """
-    where, content = _content(config)
+    where, content = content_of(config)
     try:
-        keys = _Keys({k: v for k, v in content.items() if v is not None and k not in IGNORED})
-        return _experiment(keys, dataset)
+        return _experiment(Keys(content), dataset)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 
 
-def _content(config: str | PathLike[str] | Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """What to call the configuration in messages, and its keys."""
-    if isinstance(config, Mapping):
-        return "authors' configuration", config
-    where = str(config)
-    try:
-        text = Path(config).read_text(encoding="utf-8")
-        content = json.loads(text, object_pairs_hook=_no_key_twice)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ValueError(f"{where}: cannot be read ({reason}): give the path of a file") from None
-    except (ValueError, TypeError) as error:  # JSON, encoding, a key given twice, no path at all
-        raise ValueError(f"{where}: not one of the authors' JSON files: {error}") from None
-    if not isinstance(content, dict):
-        kind = type(content).__name__
-        raise ValueError(f"{where}: must hold one JSON object with the keys of a run, got a {kind}")
-    return where, content
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"the key {name!r} is given twice: keep one")
-    return dict(pairs)
-
-
-class _Keys:
-    """The keys of one file, each checked when it is asked for."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        self.values = values
-        of_kondo = any(key in KONDO_KEYS and key not in KAMO_KEYS for key in values)
-        self.kondo = of_kondo or values.get("optimizer") in ("nshb", "shb")
-        for key, value in values.items():
-            if key not in KONDO_KEYS:
-                known = ", ".join((*KONDO_KEYS, *IGNORED))
-                raise ValueError(f"unknown key {key!r}: remove it, or use one of {known}")
-            if key not in WORDS:
-                number(key, value)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.values
-
-    def need(self, key: str, because: str = "") -> Any:
-        """The value of a key that must be there."""
-        if key not in self.values:
-            reason = f", needed for {because}," if because else ""
-            raise ValueError(f"the key {key!r} ({MEANING[key]}){reason} is missing: add it")
-        return self.values[key]
-
-    def word(self, key: str, allowed: Iterable[str]) -> str:
-        return choice(key, self.need(key), allowed)
-
-    def whole(self, key: str, because: str = "", **limits: Any) -> int:
-        return integer(key, self.need(key, because), **limits)
-
-    def real(self, key: str, because: str = "", **limits: Any) -> float:
-        return number(key, self.need(key, because), **limits)
-
-    def interval(self, key: str, because: str, length: str) -> int:
-        """A stage of several within ``length``: one stage alone leaves nothing to grow."""
-        end = self.whole(length, because, at_least=1)
-        fix = f"below {length}, so that there are several stages"
-        return self.whole(key, because, at_least=1, at_most=end - 1, fix=fix)
-
-
-def _experiment(keys: _Keys, dataset: str) -> Experiment:
+def _experiment(keys: Keys, dataset: str) -> Experiment:
     optimizer = _optimizer(keys)
     fix = "the networks of sgdm_lib.models that the authors have too"
     model = MODELS[choice("model", keys.need("model"), MODELS, fix=fix)]
@@ -201,7 +105,7 @@ def _experiment(keys: _Keys, dataset: str) -> Experiment:
     )
 
 
-def _optimizer(keys: _Keys) -> str:
+def _optimizer(keys: Keys) -> str:
     if "beta_method" in keys:
         fix = "the papers keep the momentum fixed"
         choice("beta_method", keys.values["beta_method"], ["constant"], fix=fix)
@@ -218,7 +122,7 @@ def _optimizer(keys: _Keys) -> str:
     return "nshb" if keys.values["nshb"] else "shb"
 
 
-def _batch_size(keys: _Keys) -> Schedule:
+def _batch_size(keys: Keys) -> Schedule:
     method = keys.word("bs_method", ["constant", "exp_growth"])
     start = keys.whole("init_bs", at_least=1)
     if method == "constant":
@@ -232,26 +136,26 @@ def _batch_size(keys: _Keys) -> Schedule:
     return AffineGrowthTo(start, keys.whole("bs_max", at_least=start), rate, every)
 
 
-def _lr(keys: _Keys) -> Schedule:
+def _lr(keys: Keys) -> Schedule:
     start = keys.real("init_lr", above=0)
     if not keys.kondo:
         return Constant(start)
     return LR_METHODS[keys.word("lr_method", LR_METHODS)](keys, start)
 
 
-def _cosine(keys: _Keys, start: float) -> Schedule:
+def _cosine(keys: Keys, start: float) -> Schedule:
     return Cosine(start, _lr_min(keys, start))
 
 
-def _lr_min(keys: _Keys, start: float) -> float:
+def _lr_min(keys: Keys, start: float) -> float:
     return keys.real("lr_min", at_least=0, at_most=start) if "lr_min" in keys else 0.0
 
 
-def _poly(keys: _Keys, start: float) -> Schedule:
+def _poly(keys: Keys, start: float) -> Schedule:
     return Polynomial(start, power=keys.real("power", "lr_method 'poly'", above=0))
 
 
-def _growing(keys: _Keys, start: float) -> Schedule:
+def _growing(keys: Keys, start: float) -> Schedule:
     because = "lr_method 'exp_growth'"
     if "lr_growth_rate" not in keys:
         every = keys.interval("incr_interval", because, "epochs")
@@ -264,12 +168,12 @@ def _growing(keys: _Keys, start: float) -> Schedule:
     return AffineGrowthTo(start, _lr_max(keys, start, because), rate, every)
 
 
-def _lr_max(keys: _Keys, start: float, because: str) -> float:
+def _lr_max(keys: Keys, start: float, because: str) -> float:
     either = f"{because} without 'lr_growth_rate'"
     return keys.real("lr_max", either, at_least=start, fix="init_lr is where the growth begins")
 
 
-def _warm_up(keys: _Keys, start: float, then: Callable[[float], Schedule]) -> Schedule:
+def _warm_up(keys: Keys, start: float, then: Callable[[float], Schedule]) -> Schedule:
     """The rise, then ``then(peak)``; ``lr_growth_rate`` takes precedence over ``lr_max``."""
     because = f"lr_method {keys.values['lr_method']!r}"
     every = keys.interval("warmup_interval", because, "warmup_epochs")
@@ -284,11 +188,11 @@ def _warm_up(keys: _Keys, start: float, then: Callable[[float], Schedule]) -> Sc
     return WarmUp(StageGrowth(start, rate, every), length, then(peak))
 
 
-def _warm_up_cosine(keys: _Keys, start: float) -> Schedule:
+def _warm_up_cosine(keys: Keys, start: float) -> Schedule:
     return _warm_up(keys, start, lambda peak: Cosine(peak, _lr_min(keys, peak)))
 
 
-LR_METHODS: dict[str, Callable[[_Keys, float], Schedule]] = {
+LR_METHODS: dict[str, Callable[[Keys, float], Schedule]] = {
     "constant": lambda keys, start: Constant(start),
     "cosine": _cosine,
     "diminishing": lambda keys, start: Diminishing(start),
