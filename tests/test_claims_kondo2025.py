@@ -5,9 +5,8 @@ import pytest
 from claims_helpers import curve, given
 
 from sgdm_lib import claims, papers
-from sgdm_lib.claims import Recorded, kondo2025
+from sgdm_lib.claims import Recorded, ends_highest, kondo2025, levels_off
 from sgdm_lib.claims.kondo2025 import CLAIMS
-from sgdm_lib.claims.levels import ends_highest, levels_off
 
 EPOCHS = np.arange(1, 101)
 BEGIN = np.full(5, 10.0)

@@ -9,19 +9,18 @@ disagree, and run it with another limit.
 
 from sgdm_lib.claims.claim import Claim, Test
 from sgdm_lib.claims.computed import Computed
+from sgdm_lib.claims.course import falls_faster, follows, levels_off
 from sgdm_lib.claims.criteria import (
     ends_above,
     ends_higher,
+    ends_highest,
     ends_lower,
     ends_lowest,
     ends_near,
     ends_no_higher,
-    falls_faster,
-    follows,
 )
 from sgdm_lib.claims.curves import QUANTITIES, Curve, Given, Source
 from sgdm_lib.claims.effort import cheaper, reaches
-from sgdm_lib.claims.levels import ends_highest, levels_off
 from sgdm_lib.claims.live import final_level, goes_below, stalls
 from sgdm_lib.claims.measured import floor_and_rate, lr_within_limit
 from sgdm_lib.claims.published import NAMES_IN_FIGURES, Published

@@ -18,7 +18,8 @@ WORDS = {
     "test_accuracy": "test accuracy",
     "exact_gradient_norm": "exact full gradient norm",
 }
-NOT_RUN = "No runs so far."
+Band = tuple[float, float, float]
+"""A value: mean over the seeds, smallest, largest."""
 
 
 def words(quantity: str) -> str:
@@ -28,6 +29,11 @@ def words(quantity: str) -> str:
         ValueError: if it is unknown.
     """
     return WORDS[choice("quantity", quantity, WORDS)]
+
+
+def not_run(criterion: str, why: str = "No runs so far.") -> Verdict:
+    """The verdict where there is nothing to judge."""
+    return Verdict("", "not yet run", why, criterion)
 
 
 def pair_of(source: Source, run: str, baseline: str, quantity: str) -> tuple[Curve, Curve] | None:
@@ -43,7 +49,7 @@ def at_paper_scale(source: Source, run: str, quantity: str) -> Curve | None:
     return source.curve(run, quantity)
 
 
-def end_of(curve: Curve, worst: float) -> tuple[float, float, float]:
+def end_of(curve: Curve, worst: float) -> Band:
     """Mean, smallest and largest at the end; ``worst`` (inf or -inf) where a run diverged."""
     mean, low, high = curve.last()
     if not curve.diverged:
@@ -51,13 +57,16 @@ def end_of(curve: Curve, worst: float) -> tuple[float, float, float]:
     return (worst, low, worst) if worst > 0 else (worst, worst, high)
 
 
-def ratios_of(
-    ours: tuple[float, float, float], theirs: tuple[float, float, float]
-) -> tuple[float, float, float]:
+def ratios_of(ours: Band, theirs: Band) -> Band:
     """Ratio of the means, and the smallest and largest that the bands allow."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean, low, high = np.divide((ours[0], ours[1], ours[2]), (theirs[0], theirs[2], theirs[1]))
+        mean, low, high = np.divide(ours, (theirs[0], theirs[2], theirs[1]))
     return tuple(inf if np.isnan(v) else float(v) for v in (mean, low, high))  # type: ignore[return-value]
+
+
+def gains_of(ours: Band, theirs: Band) -> Band:
+    """Difference of the means, and the smallest and largest that the bands allow."""
+    return ours[0] - theirs[0], ours[1] - theirs[2], ours[2] - theirs[1]
 
 
 def geometric(ratios: np.ndarray) -> float:
@@ -80,7 +89,7 @@ def common(ours: Curve, theirs: Curve) -> tuple[Curve, Curve]:
 def verdict_of(
     apart: bool,
     on_average: bool,
-    values: tuple[float, float, float],
+    values: Band,
     form: str,
     criterion: str,
     curves: Sequence[Curve],

@@ -16,15 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-import numpy as np
-
 from sgdm_lib.checks import number
 from sgdm_lib.claims.compare import (
-    NOT_RUN,
     at_paper_scale,
-    common,
     end_of,
-    geometric,
+    gains_of,
+    not_run,
     pair_of,
     ratios_of,
     verdict_of,
@@ -55,7 +52,7 @@ def ends_lower(
     criterion = f"{words(quantity)} at the end, {run} / {baseline}, below {factor:g}"
     pair = pair_of(source, run, baseline, quantity)
     if pair is None:
-        return Verdict("", "not yet run", NOT_RUN, criterion)
+        return not_run(criterion)
     ours, theirs = (end_of(curve, worst=inf) for curve in pair)
     ratios = ratios_of(ours, theirs)
     apart = ours[2] < factor * theirs[1]
@@ -84,9 +81,9 @@ def ends_higher(
     criterion = f"{words(quantity)} at the end, {run} above {baseline} {ahead}".rstrip()
     pair = pair_of(source, run, baseline, quantity)
     if pair is None:
-        return Verdict("", "not yet run", NOT_RUN, criterion)
+        return not_run(criterion)
     ours, theirs = (end_of(curve, worst=-inf) for curve in pair)
-    gains = (ours[0] - theirs[0], ours[1] - theirs[2], ours[2] - theirs[1])
+    gains = gains_of(ours, theirs)
     return verdict_of(gains[1] > by, gains[0] > by, gains, "{:+.2f} points", criterion, pair)
 
 
@@ -110,9 +107,9 @@ def ends_no_higher(
     criterion = f"{words(quantity)} at the end, {run} not above {baseline}"
     pair = pair_of(source, run, baseline, quantity)
     if pair is None:
-        return Verdict("", "not yet run", NOT_RUN, criterion)
+        return not_run(criterion)
     ours, theirs = (end_of(curve, worst=-inf) for curve in pair)
-    gains = (ours[0] - theirs[0], ours[1] - theirs[2], ours[2] - theirs[1])
+    gains = gains_of(ours, theirs)
     return verdict_of(gains[0] <= 0, gains[1] <= 0, gains, "{:+.2f} points", criterion, pair)
 
 
@@ -135,7 +132,7 @@ def ends_near(
     criterion = f"{words(quantity)} of {run} at the end within {within:g} of {value:g}"
     curve = at_paper_scale(source, run, quantity)
     if curve is None:
-        return Verdict("", "not yet run", NOT_RUN, criterion)
+        return not_run(criterion)
     end = end_of(curve, worst=-inf)
     inside = [abs(v - value) <= within for v in end]
     return verdict_of(all(inside), inside[0], end, "{:.2f}", criterion, (curve,))
@@ -156,40 +153,9 @@ def ends_above(source: Source, run: str, value: float, quantity: str = "test_acc
     criterion = f"{words(quantity)} of {run} at the end above {value:g}"
     curve = at_paper_scale(source, run, quantity)
     if curve is None:
-        return Verdict("", "not yet run", NOT_RUN, criterion)
+        return not_run(criterion)
     end = end_of(curve, worst=-inf)
     return verdict_of(end[1] > value, end[0] > value, end, "{:.2f}", criterion, (curve,))
-
-
-def falls_faster(
-    source: Source, run: str, baseline: str, quantity: str = "gradient_norm"
-) -> Verdict:
-    """The run is lower than the baseline on average over the epochs.
-
-    The judged value is exp of the mean over the epochs of ln(run / baseline).
-
-    Args:
-        source: where the curves come from.
-        run: short name of the run.
-        baseline: short name of what it is compared with.
-        quantity: a positive one.
-
-    Raises:
-        ValueError: if the quantity is unknown.
-    """
-    criterion = f"{words(quantity)}, {run} / {baseline}, geometric mean over the epochs, below 1"
-    pair = pair_of(source, run, baseline, quantity)
-    if pair is None:
-        return Verdict("", "not yet run", NOT_RUN, criterion)
-    ours, theirs = common(*pair)
-    ratios = (
-        geometric(ours.mean / theirs.mean),
-        geometric(ours.low / theirs.high),
-        geometric(ours.high / theirs.low),
-    )
-    if any(curve.diverged for curve in pair):
-        ratios = (inf if pair[0].diverged else 0.0, *ratios[1:])
-    return verdict_of(ratios[2] < 1, ratios[0] < 1, ratios, "ratio {:.3g}", criterion, pair)
 
 
 def ends_lowest(
@@ -213,7 +179,7 @@ def ends_lowest(
     curves = {name: curve for name, curve in found.items() if curve is not None}
     own = source.curve(run, quantity)
     if own is None or not curves:
-        return Verdict("", "not yet run", NOT_RUN, criterion)
+        return not_run(criterion)
     ours = end_of(own, worst=inf)
     best = min(curves, key=lambda name: end_of(curves[name], worst=inf)[0])
     theirs = end_of(curves[best], worst=inf)
@@ -229,36 +195,38 @@ def ends_lowest(
     )
 
 
-def follows(
-    source: Source, run: str, like: str, quantity: str = "test_accuracy", within: float = 2.0
+def ends_highest(
+    source: Source, run: str, others: Sequence[str], quantity: str = "test_accuracy"
 ) -> Verdict:
-    """The run's curve stays close to another's.
+    """The run ends above each of the others.
 
-    The judged value is the mean over the epochs of the distance: |difference| in percentage points
-    for accuracies, exp |ln(ratio)| for positive quantities (1: equal).
+    The judged value is the run's end - the end of the highest other, in percentage points.
 
     Args:
         source: where the curves come from.
         run: short name of the run.
-        like: short name of the run that it is said to follow.
-        quantity: what to compare.
-        within: largest mean distance, in points, or as a factor above 1.
+        others: short names of the others; those without a curve are left out.
+        quantity: usually ``test_accuracy``.
 
     Raises:
-        ValueError: if the quantity is unknown or the distance not positive.
+        ValueError: if the quantity is unknown.
     """
-    within = number("within", within, above=0)
-    points = quantity == "test_accuracy"
-    limit = f"{within:g} points" if points else f"a factor of {within:g}"
-    criterion = f"{words(quantity)} of {run} within {limit} of {like}, mean over the epochs"
-    pair = pair_of(source, run, like, quantity)
-    if pair is None:
-        return Verdict("", "not yet run", NOT_RUN, criterion)
-    ours, theirs = common(*pair)
-    if points:
-        distance = float(np.abs(ours.mean - theirs.mean).mean())
-    else:
-        distance = float(np.exp(np.abs(np.log(ours.mean / theirs.mean)).mean()))
-    unit = "mean distance {:.2f} points" if points else "mean distance a factor of {:.3g}"
-    values = (distance, distance, distance)
-    return verdict_of(distance < within, distance < within, values, unit, criterion, pair)
+    found = {other: source.curve(other, quantity) for other in others}
+    criterion = f"{words(quantity)} of {run} at the end above that of {', '.join(others)}"
+    curves = {name: curve for name, curve in found.items() if curve is not None}
+    own = source.curve(run, quantity)
+    if own is None or not curves:
+        return not_run(criterion)
+    ours = end_of(own, worst=-inf)
+    ends = {name: end_of(curve, worst=-inf) for name, curve in curves.items()}
+    best = max(ends, key=lambda name: ends[name][0])
+    gains = gains_of(ours, ends[best])
+    highest_of_all = ours[1] > max(high for _, _, high in ends.values())
+    return verdict_of(
+        highest_of_all and len(curves) == len(found),
+        gains[0] > 0,
+        gains,
+        f"{{:+.2f}} points from {best}",
+        criterion,
+        (own, *curves.values()),
+    )

@@ -7,7 +7,7 @@ from math import inf
 import numpy as np
 
 from sgdm_lib.checks import choice
-from sgdm_lib.claims.compare import NOT_RUN, pair_of, verdict_of, words
+from sgdm_lib.claims.compare import not_run, pair_of, verdict_of, words
 from sgdm_lib.claims.curves import Curve, Source
 from sgdm_lib.claims.verdict import Verdict
 
@@ -59,7 +59,7 @@ def cheaper(
             return Verdict("", outcome, evidence, criterion, (ratio,))
     pair = pair_of(source, run, baseline, quantity)
     if pair is None or any(np.isnan(getattr(curve, unit)).any() for curve in pair):
-        return Verdict("", "not yet run", NOT_RUN, criterion)
+        return not_run(criterion)
     rising = quantity == "test_accuracy"
     if absolute and threshold is not None:
         missed = [not _gets_to(curve, threshold, rising) for curve in pair]

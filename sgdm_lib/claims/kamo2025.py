@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from sgdm_lib.claims.claim import Claim, Test
+from sgdm_lib.claims.course import falls_faster, follows
 from sgdm_lib.claims.criteria import (
     ends_above,
     ends_higher,
@@ -18,8 +19,6 @@ from sgdm_lib.claims.criteria import (
     ends_lowest,
     ends_near,
     ends_no_higher,
-    falls_faster,
-    follows,
 )
 from sgdm_lib.claims.effort import cheaper
 from sgdm_lib.claims.published import NAMES_IN_FIGURES

@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any
 
 from sgdm_lib.claims.claim import Claim, Test
-from sgdm_lib.claims.criteria import ends_lower, ends_lowest, falls_faster
+from sgdm_lib.claims.course import falls_faster, levels_off
+from sgdm_lib.claims.criteria import ends_highest, ends_lower, ends_lowest
 from sgdm_lib.claims.effort import cheaper
-from sgdm_lib.claims.levels import ends_highest, levels_off
 
 DECAYS = {
     "constant": "constant lr",
