@@ -76,7 +76,7 @@ def plain_loop(
             asked = experiment.replace(batch_size=size, epochs=10_000, lr=LR, estimators=())
             training = Ongoing(asked, source.sharing(asked), None, mode)
             with on(training.stream):
-                ours, our_steps = _rate(_engine(training, size), seconds)
+                ours, our_steps = _rate(_engine(training), seconds)
         rows.append(
             {
                 "batch_size": size,
@@ -115,7 +115,7 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def _engine(training: Ongoing, size: int) -> Iterator[int]:
+def _engine(training: Ongoing) -> Iterator[int]:
     """The engine's own loop."""
     bar = Progress(training.plan, shown=False, label="")
     before = 0
