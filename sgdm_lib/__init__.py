@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sgdm_lib.records import Run as Run
     from sgdm_lib.training import fit as fit
     from sgdm_lib.training import fit_many as fit_many
+    from sgdm_lib.training import fit_seeds as fit_seeds
 
 __version__ = metadata.version("sgdm-lib")
 
@@ -41,6 +42,7 @@ _HOMES = {
     "TrainingPlan": "plan",
     "fit": "training",
     "fit_many": "training",
+    "fit_seeds": "training",
     "full_gradient_norm": "gradients",
     "gradient_noise": "gradients",
 }

@@ -1,8 +1,12 @@
 """The pipeline on a small book of its own: what runs again, what fails, and what is kept."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -69,6 +73,62 @@ def test_source_stays_clean(toy):
     done = nbformat.read(toy / "_build/executed/chapters/00-one.ipynb", 4)
     injected = [c for c in done.cells if "injected-parameters" in c.metadata.get("tags", [])]
     assert ["remove-cell" in c.metadata.tags for c in injected] == [True], "equal to the default"
+
+
+def test_a_kernel_runs_beside_its_chapter_with_one_thread_and_figures_inline(toy):
+    code = (
+        "import os, matplotlib.pyplot as plt\n"
+        "print(os.getcwd(), os.environ['OMP_NUM_THREADS'], os.path.basename(os.getcwd()))\n"
+        "plt.plot([1, 2]);"
+    )
+    for name in ("00-one", "01-two"):
+        nbformat.write(notebook(code), toy / f"chapters/{name}.ipynb")
+    before = os.environ.copy()
+    assert execute(toy, scale="quick") == []
+    threads = max(1, (os.cpu_count() or 1) // 2)
+    for name in ("00-one", "01-two"):
+        text, figure = nbformat.read(toy / f"_build/executed/chapters/{name}.ipynb", 4).cells[2][
+            "outputs"
+        ]
+        assert text.text == f"{toy / 'chapters'} {threads} chapters\n"
+        assert "image/png" in figure.data
+    assert os.environ == before
+
+
+def alive(pid):
+    """Whether the process is there, and not only waits for its parent to look."""
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -15)])
+def test_a_stopped_command_leaves_no_process_behind(toy, number, status):
+    code = "import os, time\nopen(f'{os.getpid()}.pid', 'w').close()\ntime.sleep(600)"
+    for name in ("00-one", "01-two"):
+        nbformat.write(notebook(code), toy / f"chapters/{name}.ipynb")
+    (toy / "_config.yml").write_text("title: Toy\n")
+    command = [sys.executable, "-m", "sgdm_lib", "book", "--out", str(toy)]
+    build = subprocess.Popen(command, cwd=toy, stderr=subprocess.PIPE, text=True)
+
+    def wait_for(something):
+        end = time.monotonic() + 100  # only a failure takes so long
+        while not (found := something()) and time.monotonic() < end:
+            time.sleep(0.1)
+        return found
+
+    def both():
+        return len(found := list(toy.glob("chapters/*.pid"))) == 2 and found
+
+    kernels = [int(path.stem) for path in wait_for(both)]
+    assert all(alive(pid) for pid in kernels)
+    build.send_signal(number)
+    _, told = build.communicate(timeout=100)
+    assert build.returncode == status
+    assert ("what was done is kept" in told) == (number == signal.SIGINT)
+    assert wait_for(lambda: not any(alive(pid) for pid in kernels))
 
 
 def test_unknown_parameter_is_an_error(toy):

@@ -1,4 +1,4 @@
-"""Seeds trained as one stack of networks: the runs they would be alone, up to rounding."""
+"""Runs trained as one stack of networks: the runs they would be alone, up to rounding."""
 
 import copy
 import os
@@ -16,7 +16,7 @@ from sgdm_lib.schedules import Cosine, StageGrowth
 from sgdm_lib.steps import EagerStep
 from sgdm_lib.steps import stacked as stacked_steps
 from sgdm_lib.steps.stacked import StackedStep
-from sgdm_lib.training import company, fit_many, ongoing
+from sgdm_lib.training import company, fit_many, fit_seeds, ongoing
 
 
 def seeds(count=3, **changes):
@@ -66,7 +66,8 @@ def test_a_stacked_step_is_the_members_steps_traced_or_not(monkeypatch, name, tr
     for size in (8, 8, 8, 5, 8, 8):
         x = torch.randn(3, size, 1, 8, 8, generator=generator)
         y = torch.randint(0, 10, (3, size), generator=generator)
-        for one in (step, *alone):
+        step.set([{"lr": 0.1, "momentum": 0.9}])
+        for one in alone:
             one.set({"lr": 0.1, "momentum": 0.9})
         step(x, y)
         for one, images, labels in zip(alone, x, y, strict=True):
@@ -86,7 +87,28 @@ def test_a_stacked_step_is_the_members_steps_traced_or_not(monkeypatch, name, tr
         assert int(one.correct) == int(member.correct)
 
 
-def test_only_seeds_of_one_experiment_without_batch_norm_are_stacked(monkeypatch):
+def test_families_of_one_stack_keep_their_own_optimizer_and_schedules():
+    """Every optimizer, three lrs, momentum and nu, weight decay, estimators: one stack."""
+    kinds = [
+        {"optimizer": "nshb", "lr": Cosine(0.1)},
+        {"optimizer": "nshb", "lr": 0.02, "momentum": 0.5, "estimators": ("authors",)},
+        {"optimizer": "shb", "lr": 0.02, "weight_decay": 0.1, "gradient_norm_every": 2},
+        {"optimizer": "qhm", "lr": 0.05, "nu": 0.3},
+        {"optimizer": "sgd", "lr": 0.05},
+        {"optimizer": "adam", "lr": 0.001},
+        {"optimizer": "adamw", "lr": 0.001, "weight_decay": 0.1},
+        {"optimizer": "rmsprop", "lr": 0.001},
+    ]
+    experiments = [each for kind in kinds for each in seeds(2, n_train=205, **kind)]
+    for run in together(experiments[::2] + experiments[1::2]):
+        alone = quietly(run.experiment)
+        assert run.provenance["mode"] == "stacked with 15 others"
+        assert list(run.history) == list(alone.history)
+        for column in run.history.columns.difference(["seconds", "status"]):
+            np.testing.assert_allclose(run.history[column], alone.history[column], rtol=1e-4)
+
+
+def test_what_is_stacked_has_one_net_and_the_same_batch_sizes(monkeypatch):
     sizes = []
     advance = company.Company.advance
     monkeypatch.setattr(
@@ -97,16 +119,35 @@ def test_only_seeds_of_one_experiment_without_batch_norm_are_stacked(monkeypatch
     mixed = [
         *seeds(2),
         *seeds(3, lr=0.2),
-        small(lr=0.3),  # alone of its kind
+        small(lr=0.3),  # alone of its family
+        *seeds(2, batch_size=16),
+        small(epochs=2),  # as far as it goes the batches are the same, but it goes less far
         *seeds(2, precision="bf16"),
         *seeds(2, model="resnet18", epochs=1, batch_size=8, n_train=16),  # BatchNorm
     ]
     runs = together(mixed)
-    assert sorted(sizes) == [2, 3]
+    assert sorted(sizes) == [2, 6]
     assert [run.experiment for run in runs] == mixed
-    assert [run.provenance["mode"].startswith("stacked") for run in runs] == [True] * 5 + [
+    assert [run.provenance["mode"].startswith("stacked") for run in runs] == [True] * 8 + [
         False
     ] * 5
+
+
+def test_every_experiment_gets_every_seed(tmp_path):
+    experiments = {"slow": small(lr=0.01, seed=7), "fast": small(lr=0.1)}
+    runs = fit_seeds(experiments, (2, 5), out=tmp_path, device="cpu")
+    assert {label: [run.experiment for run in group] for label, group in runs.items()} == {
+        label: [each.replace(seed=seed) for seed in (2, 5)] for label, each in experiments.items()
+    }
+    assert {run.provenance["mode"] for group in runs.values() for run in group} == {
+        "stacked with 3 others"
+    }
+    again = fit_seeds(experiments, (2, 5), out=tmp_path, device="cpu")
+    assert [r.provenance["started"] for r in again["fast"]] == [
+        r.provenance["started"] for r in runs["fast"]
+    ]
+    with pytest.raises(ValueError, match="seeds must name at least one seed, got none"):
+        fit_seeds(experiments, ())
 
 
 def test_convolutions_leave_the_stack_when_batches_are_large(monkeypatch):

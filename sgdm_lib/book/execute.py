@@ -8,10 +8,11 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sgdm_lib.book import kernels
 from sgdm_lib.book.notebooks import defaults, environment, is_current, key_of
 from sgdm_lib.checks import choice
 from sgdm_lib.versions import code_version, versions
@@ -59,7 +60,8 @@ def execute_all(
     threads = max(1, (os.cpu_count() or 1) // jobs)
     errors = []
     shutil.rmtree(build / "speeds", ignore_errors=True)  # of a machine that may have been busy
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:  # torch has threads: no fork
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), kernels.leave_with_parent)
+    try:
         runs = [
             pool.submit(_execute, Job(root, build, c, parameters, keys[c], timeout, threads))
             for c in todo
@@ -69,6 +71,12 @@ def execute_all(
             outcome = "FAILED" if error else "done"
             print(f"[{i}/{len(runs)}] {chapter}: {outcome} in {seconds:.1f} s", flush=True)
             errors += [error] * bool(error)
+    except BaseException:  # Ctrl-C: nobody waits for the chapters under way
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in active_children():
+            process.terminate()
+        raise
+    pool.shutdown()
     return errors
 
 
@@ -76,6 +84,7 @@ def _execute(job: Job) -> tuple[Path, float, str]:
     """Run one chapter; returns it, the seconds it took and its error, if any."""
     os.environ["OMP_NUM_THREADS"] = str(job.threads)  # jobs x threads should not exceed the cores
     os.environ["SGDM_SPEEDS"] = str(job.build / "speeds")
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as kernels have it
     import nbformat
     import papermill
 
@@ -95,6 +104,7 @@ def _execute(job: Job) -> tuple[Path, float, str]:
             kernel_name="python3",
             execution_timeout=job.timeout,
             extra_arguments=["--log-level=50"],  # the kernel's own log is not the reader's
+            kernel_manager_class=kernels.ChapterKernel,
         )
     except papermill.PapermillExecutionError as raised:
         code = "\n".join("    " + line for line in raised.source.splitlines())

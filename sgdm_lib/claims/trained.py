@@ -12,7 +12,7 @@ from sgdm_lib.checks import choice
 from sgdm_lib.claims.curves import Curve
 from sgdm_lib.claims.recorded import PROTOCOLS, Recorded, of_runs
 from sgdm_lib.records import Run
-from sgdm_lib.training import fit_many
+from sgdm_lib.training import fit_seeds
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def train(
     out: str | os.PathLike[str] | None = None,
     device: str = "auto",
 ) -> Trained:
-    """Train runs of the catalogue by their short names, every seed of one as one stack.
+    """Train runs of the catalogue by their short names, those with equal batch sizes as a stack.
 
     Args:
         runs: short names, such as ``nshb/x2``.
@@ -71,17 +71,11 @@ def train(
         The runs as a source of curves.
 
     Raises:
-        ValueError: if there is no such run or protocol.
+        ValueError: if there is no such run or protocol, or no seed.
     """
-    source, known, found = Recorded(Path(), paper, protocol), papers.catalogue(), {}
-    for run in runs:
-        name = choice("run", source.name(run), known)
-        experiment = known[name].replace(estimators=tuple(estimators))
-        found[run] = fit_many(
-            [experiment.replace(seed=seed) for seed in seeds],
-            out=out,
-            device=device,
-            progress=False,
-            together=True,
-        )
-    return Trained(found, protocol)
+    source, known = Recorded(Path(), paper, protocol), papers.catalogue()
+    experiments = {
+        run: known[choice("run", source.name(run), known)].replace(estimators=tuple(estimators))
+        for run in runs
+    }
+    return Trained(fit_seeds(experiments, seeds, out=out, device=device), protocol)

@@ -1,15 +1,17 @@
 """One step of several runs at once: their networks stacked, one kernel for all of them.
 
-For runs that differ in their seeds alone, in a net without BatchNorm. With small batches a CPU
-spends most of a step on calling kernels; here it calls them once for all runs. The step is traced
-once for each batch size into a plain list of kernel calls, so that neither autograd nor ``vmap``
-costs anything afterwards.
+For runs of one net without BatchNorm, at one batch size. With small batches a CPU spends most of a
+step on calling kernels; here gradients of all runs come from the same calls. They are traced once
+for each batch size into a plain list of kernel calls, so that neither autograd nor ``vmap`` costs
+anything afterwards. Runs that differ in their seeds alone, a family, are also updated by the same
+calls; families may have their own optimizer, learning rate or momentum.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from torch.func import functional_call, grad_and_value, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional as F
 
+from sgdm_lib.experiment import Experiment
 from sgdm_lib.steps.eager import EagerStep
 from sgdm_lib.steps.optimizers import make_optimizer, set_hyperparameters
 
@@ -27,16 +30,40 @@ TRACE_AT = 10  # tracing takes as long as some twenty untraced steps
 _TRACED: dict[tuple[Any, ...], Compute] = {}  # by network, shapes of its stacks and of the batch
 
 
+class _Family:
+    """Runs that differ in their seeds alone, with their slices of the stacks and one optimizer."""
+
+    def __init__(self, members: list[EagerStep], slices: list[Tensor]) -> None:
+        self.members, self.slices = members, slices
+        self.optimizer = make_optimizer(members[0].experiment, slices)
+        for index, each in enumerate(slices):
+            states = [m.optimizer.state[list(m.model.parameters())[index]] for m in members]
+            self.optimizer.state[each] = {name: _joined(states, name) for name in states[0]}
+        self.values: dict[str, float] = {}
+
+    def set(self, values: dict[str, float]) -> None:
+        if values != self.values:
+            set_hyperparameters(self.optimizer, values)
+            self.values = values
+
+    def hand_over(self) -> None:
+        for k, member in enumerate(self.members):
+            for p, each in zip(member.model.parameters(), self.slices, strict=True):
+                state = self.optimizer.state[each]
+                member.optimizer.state[p] = {n: _part(v, each, k) for n, v in state.items()}
+
+
 class StackedStep:
-    """The training step of several runs whose experiments differ in their seeds alone.
+    """The training step of several runs of one net.
 
     Each run's step keeps its model, whose parameters become views of the stacks, so that it can be
     measured at any time; :meth:`hand_over` brings the rest of its state up to date.
 
     Args:
-        members: the runs' eager steps, equal in everything but numbers.
+        members: the runs' eager steps, a family after the other (:func:`family`).
 
     Attributes:
+        families: how many runs each family has.
         loss_sum: for each run, the sum over steps of the batch's mean cross-entropy, float64.
         correct: for each run, correctly classified images in this epoch, int64.
     """
@@ -49,11 +76,12 @@ class StackedStep:
         for k, parameters in enumerate(each):
             for p, stack in zip(parameters, self.stacks, strict=True):
                 p.data = stack[k]
-        self.optimizer = make_optimizer(members[0].experiment, self.stacks)
-        for index, stack in enumerate(self.stacks):
-            states = [m.optimizer.state[p[index]] for m, p in zip(members, each, strict=True)]
-            self.optimizer.state[stack] = {name: _joined(states, name) for name in states[0]}
-        self.values: dict[str, float] = {}
+        groups = [list(group) for _, group in groupby(members, lambda m: family(m.experiment))]
+        self.families = [len(group) for group in groups]
+        slices = zip(*(stack.split(self.families) for stack in self.stacks), strict=True)
+        self._families = [
+            _Family(group, list(mine)) for group, mine in zip(groups, slices, strict=True)
+        ]
         self.start_epoch()
 
     def start_epoch(self) -> None:
@@ -61,18 +89,19 @@ class StackedStep:
         self.loss_sum = torch.stack([member.loss_sum for member in self.members])
         self.correct = torch.stack([member.correct for member in self.members])
 
-    def set(self, values: dict[str, float]) -> None:
-        """Set lr, momentum and nu of the steps to come."""
-        if values != self.values:
-            set_hyperparameters(self.optimizer, values)
-            self.values = values
+    def set(self, values: Sequence[dict[str, float]]) -> None:
+        """Set lr, momentum and nu of the steps to come, for each family."""
+        for each, mine in zip(self._families, values, strict=True):
+            each.set(mine)
 
     def __call__(self, x: Tensor, y: Tensor) -> None:
         """One step of each run on its images ``x`` (runs, b, C, H, W), labels ``y`` (runs, b)."""
         *gradients, losses, correct = self._compute(x.shape)(*self.stacks, x, y)
-        for stack, gradient in zip(self.stacks, gradients, strict=True):
-            stack.grad = gradient
-        self.optimizer.step()
+        parts = zip(*(gradient.split(self.families) for gradient in gradients), strict=True)
+        for each, mine in zip(self._families, parts, strict=True):
+            for part, gradient in zip(each.slices, mine, strict=True):
+                part.grad = gradient
+            each.optimizer.step()
         self.loss_sum += losses
         self.correct += correct
 
@@ -101,10 +130,9 @@ class StackedStep:
 
     def hand_over(self) -> None:
         """Bring the members' optimizers and running sums up to date."""
+        for each in self._families:
+            each.hand_over()
         for k, member in enumerate(self.members):
-            for p, stack in zip(member.model.parameters(), self.stacks, strict=True):
-                state = self.optimizer.state[stack]
-                member.optimizer.state[p] = {n: _part(v, stack, k) for n, v in state.items()}
             member.loss_sum.copy_(self.loss_sum[k])
             member.correct.copy_(self.correct[k])
 
@@ -113,6 +141,11 @@ class StackedStep:
         for member in self.members:
             for p in member.model.parameters():
                 p.data = p.data.clone()
+
+
+def family(experiment: Experiment) -> Experiment:
+    """The same for experiments that differ in their seeds alone."""
+    return experiment.replace(seed=0)
 
 
 def _joined(states: list[dict[str, Any]], name: str) -> Any:

@@ -1,4 +1,4 @@
-"""``fit``: the one training loop. ``fit_many``: several runs.
+"""``fit``: the one training loop. ``fit_many``, ``fit_seeds``: several runs.
 
 The order within an epoch is that of the papers' code: batch size fixed at the start, a fresh
 shuffle, every batch one step (the short last one too), then the full gradient norm, then the test
@@ -8,9 +8,10 @@ pass. The data live on the device; losses add up there and are read a few times 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from sgdm_lib.checks import integer
 from sgdm_lib.experiment import Experiment
@@ -22,7 +23,7 @@ from sgdm_lib.training.lanes import each_alone, finished, run_lanes
 from sgdm_lib.training.noise import final_noise
 from sgdm_lib.training.source import Source, load_data
 
-__all__ = ["choose_device", "final_noise", "fit", "fit_many", "load_data"]
+__all__ = ["choose_device", "final_noise", "fit", "fit_many", "fit_seeds", "load_data"]
 
 
 def fit(
@@ -97,9 +98,10 @@ def fit_many(
         mode: as for :func:`fit`.
         at_once: how many runs are under way at a time; None: 4 on a GPU, 1 elsewhere, or all of
             them with ``together``.
-        together: on a CPU, train runs that differ in their seeds alone as one stack of networks
-            while their batches are small, if the net has no BatchNorm: much faster, but rounded
-            differently in the last digits, so that such a run is not the same bits as alone.
+        together: on a CPU, train runs of one net with the same batch sizes (seeds, learning
+            rates, optimizers) as one stack of networks while their batches are small, if the net
+            has no BatchNorm: much faster, but rounded differently in the last digits, so that
+            such a run is not the same bits as alone. Its seconds are its share of the stack's.
 
     Returns:
         The runs, in the order of the experiments.
@@ -134,6 +136,49 @@ def fit_many(
             )
             done.update(zip(part, runs, strict=True))
     return [done[e] for e in experiments]
+
+
+def fit_seeds(
+    experiments: Mapping[Any, Experiment],
+    seeds: Sequence[int],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    progress: bool = False,
+    data_root: str | os.PathLike[str] | None = None,
+    together: bool = True,
+) -> dict[Any, list[Run]]:
+    """Run every experiment with every seed, on a CPU stacked where possible: runs to compare.
+
+    Args:
+        experiments: what to run, by what it is called; their own seeds do not matter.
+        seeds: the seeds of each.
+        out: as for :func:`fit_many`.
+        device: as for :func:`fit`.
+        progress: as for :func:`fit`.
+        data_root: as for :func:`fit`.
+        together: as for :func:`fit_many`.
+
+    Returns:
+        For each label the runs, one a seed, in the order of ``seeds``.
+
+    Raises:
+        ValueError: as :func:`fit`; also if there is no seed.
+        sgdm_lib.records.RecordError: as :func:`fit`.
+        sgdm_lib.data.DataError: as :func:`fit`.
+    """
+    if not seeds:
+        raise ValueError("seeds must name at least one seed, got none: for instance (0, 1, 2)")
+    runs = fit_many(
+        [each.replace(seed=seed) for each in experiments.values() for seed in seeds],
+        out=out,
+        device=device,
+        progress=progress,
+        data_root=data_root,
+        together=together,
+    )
+    count = len(seeds)
+    return {label: runs[k * count : (k + 1) * count] for k, label in enumerate(experiments)}
 
 
 def _data_key(experiment: Experiment) -> tuple[str, int, float, str]:

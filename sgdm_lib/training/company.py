@@ -1,4 +1,4 @@
-"""Runs that differ in their seeds alone, trained as one stack of networks while batches are small.
+"""Runs of one net and the same batch sizes, trained as one stack while batches are small.
 
 The same mathematics as each alone, in the same order of samples; sums inside a matrix product may
 be rounded in another order, so that the last digits can differ, and grow apart as training goes on.
@@ -7,6 +7,8 @@ be rounded in another order, so that the last digits can differ, and grow apart 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate, chain
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +18,7 @@ from sgdm_lib.experiment import Experiment
 from sgdm_lib.gradients import has_batch_norm
 from sgdm_lib.interrupt import Stopped, StopRequest
 from sgdm_lib.progress import Progress
-from sgdm_lib.steps.stacked import StackedStep
+from sgdm_lib.steps.stacked import StackedStep, family
 from sgdm_lib.training.lanes import Lane, each_alone
 from sgdm_lib.training.ongoing import Ongoing, look_every
 
@@ -28,17 +30,32 @@ Member = tuple[Ongoing, Progress]
 
 
 def stacked(runs: list[Member], stop: StopRequest) -> list[Lane]:
-    """Lanes of runs stacked where that is possible, the others each on its own."""
-    groups: dict[tuple[Experiment, int], list[Member]] = {}
+    """Lanes of runs stacked where that is possible, the others each on its own.
+
+    On a CPU all of it is one lane: taking turns would gain nothing, and a run's seconds would
+    count what others did meanwhile.
+    """
+    groups: dict[tuple[Any, ...], list[Member]] = {}
     for member in runs:
-        groups.setdefault((member[0].experiment.replace(seed=0), member[0].step), []).append(member)
+        groups.setdefault(_company(member[0]), []).append(member)
     lanes: list[Lane] = []
     for group in groups.values():
         if len(group) > 1 and can_be_stacked(group[0][0]):
-            lanes.append((None, Company(group).advance(stop)))
+            families: dict[Experiment, list[Member]] = {}
+            for member in group:
+                families.setdefault(family(member[0].experiment), []).append(member)
+            members = [member for each in families.values() for member in each]
+            lanes.append((None, Company(members).advance(stop)))
         else:
             lanes += each_alone(group, stop)
-    return lanes
+    on_cpu = [steps for stream, steps in lanes if stream is None]
+    return [lane for lane in lanes if lane[0] is not None] + [(None, chain(*on_cpu))]
+
+
+def _company(run: Ongoing) -> tuple[Any, ...]:
+    """Runs with the same one see batches of the same shape in the same net, step by step."""
+    e = run.experiment
+    return e.model, e.augment, e.precision, run.plan.batch_sizes.tobytes(), run.step
 
 
 def can_be_stacked(run: Ongoing) -> bool:
@@ -55,7 +72,8 @@ class Company:
     """Runs at the same step, advanced together until one diverges, all end, or batches are large.
 
     Args:
-        members: the runs, whose experiments differ in their seeds alone, and their bars.
+        members: the runs and their bars, a family (:func:`sgdm_lib.steps.stacked.family`) after
+            the other; on data of the same size.
     """
 
     def __init__(self, members: list[Member]) -> None:
@@ -66,6 +84,7 @@ class Company:
         for run, _ in self.members:
             run.mode = f"stacked with {len(self.members) - 1} others"
             run.begin()
+        self._share_time()
         try:
             self._end_epochs(stop)  # of runs that were stopped before measuring
             while self._small():
@@ -75,6 +94,7 @@ class Company:
                 run.interrupt()
         else:
             for run, bar in self.members:
+                run.share = 1.0
                 yield from run.advance(stop, bar)
 
     def _stay_together(self, stop: StopRequest) -> Iterator[None]:
@@ -108,16 +128,22 @@ class Company:
             if run.status == "diverged" or len(run.rows) == run.plan.epochs:
                 run.finish()
                 self.members.remove(member)
+        self._share_time()
+
+    def _share_time(self) -> None:
+        for run, _ in self.members:
+            run.share = 1 / len(self.members)
 
     def _train(self, step: StackedStep, stop: StopRequest) -> Iterator[None]:
         """Train the rest of the epoch that is due, or up to a loss that is not finite."""
         run, epoch = self.members[0][0], len(self.members[0][0].rows)
         first, batch_size = run.plan.first_step(epoch), int(run.plan.batch_sizes[epoch])
-        hyperparameters = run.plan.in_epoch(epoch)
+        firsts = accumulate(step.families[:-1], initial=0)
+        hyperparameters = [self.members[k][0].plan.in_epoch(epoch) for k in firsts]
         for x, y in self._batches(run.step):
             stop.check()
             inside = run.step - first
-            step.set({name: float(v[inside]) for name, v in hyperparameters.items()})
+            step.set([{n: float(v[inside]) for n, v in each.items()} for each in hyperparameters])
             step(x, y)
             for each, bar in self.members:
                 each.step_done(y.shape[1], bar)

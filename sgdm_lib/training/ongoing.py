@@ -34,6 +34,7 @@ class Ongoing:
         rows: epochs trained and measured, as rows of the history.
         status: one of :data:`sgdm_lib.records.STATUSES`.
         mode: how steps are run, for the provenance.
+        share: which part of the time that passes is this run's; less than 1 in a stack.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Ongoing:
         self.model = models.build(experiment.model, shape, classes, seed=experiment.seed)
         self.model.to(device).to(memory_format=layout(experiment))
         self.train_step, self.mode = make_step(experiment, self.model, mode), mode
-        self.step, self.spent = 0, 0.0
+        self.step, self.spent, self.share = 0, 0.0, 1.0
         self.rows: list[dict[str, Any]] = []
         self.status, self.started = "running", datetime.now(UTC).isoformat(timespec="seconds")
         if folder and (state := checkpoint.load(folder, experiment, device)):
@@ -193,7 +194,7 @@ class Ongoing:
 
     def _tick(self) -> None:
         now = time.perf_counter()
-        self.spent += now - self.clock
+        self.spent += self.share * (now - self.clock)
         self.clock = now
 
     def _note(self) -> None:
