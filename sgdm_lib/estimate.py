@@ -27,7 +27,7 @@ from sgdm_lib.training import choose_device
 
 __all__ = ["describe", "duration", "images", "plan_of", "seconds"]
 
-SMALL, LARGE = 2, 8
+SMALL, LARGE = 1, 4
 REPEATS = 3  # the first of them warms up
 SHARED = "SGDM_SPEEDS"  # a folder: the chapters of one build measure each network once
 TEST_SHARE = 1 / 3  # a forward pass against forward, backward and update
