@@ -75,22 +75,33 @@ def test_source_stays_clean(toy):
     assert ["remove-cell" in c.metadata.tags for c in injected] == [True], "equal to the default"
 
 
-def test_a_kernel_runs_beside_its_chapter_with_one_thread_and_figures_inline(toy):
-    code = (
-        "import os, matplotlib.pyplot as plt\n"
-        "print(os.getcwd(), os.environ['OMP_NUM_THREADS'], os.path.basename(os.getcwd()))\n"
-        "plt.plot([1, 2]);"
-    )
-    for name in ("00-one", "01-two"):
+def of(toy, code, count):
+    """Let the book have so many chapters of that code; their paths."""
+    for path in toy.glob("chapters/*.ipynb"):
+        path.unlink()
+    names = [f"{k:02d}-toy" for k in range(count)]
+    for name in names:
         nbformat.write(notebook(code), toy / f"chapters/{name}.ipynb")
-    before = os.environ.copy()
+    first, *others = names
+    files = "".join(f"- file: chapters/{name}\n" for name in others)
+    (toy / "_toc.yml").write_text(f"format: jb-book\nroot: chapters/{first}\nchapters:\n{files}")
+    (toy / "_config.yml").write_text("title: Toy\n")
+    return [f"chapters/{name}.ipynb" for name in names]
+
+
+@pytest.mark.parametrize(("count", "forked"), [(2, False), (5, sys.platform == "linux")])
+def test_a_kernel_runs_beside_its_chapter_with_its_threads_and_figures_inline(toy, count, forked):
+    code = (
+        "import os, sys\nloaded = 'torch' in sys.modules\nimport matplotlib.pyplot as plt\n"
+        "print(os.getcwd(), os.environ['OMP_NUM_THREADS'], loaded, 'ran' in globals())\n"
+        "ran = True\nplt.plot([1, 2]);"
+    )
+    chapters, before = of(toy, code, count), os.environ.copy()
     assert execute(toy, scale="quick") == []
     threads = max(1, (os.cpu_count() or 1) // 2)
-    for name in ("00-one", "01-two"):
-        text, figure = nbformat.read(toy / f"_build/executed/chapters/{name}.ipynb", 4).cells[2][
-            "outputs"
-        ]
-        assert text.text == f"{toy / 'chapters'} {threads} chapters\n"
+    for chapter in chapters:
+        text, figure = nbformat.read(toy / "_build/executed" / chapter, 4).cells[2].outputs
+        assert text.text == f"{toy / 'chapters'} {threads} {forked} False\n"
         assert "image/png" in figure.data
     assert os.environ == before
 
@@ -104,12 +115,12 @@ def alive(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -15)])
-def test_a_stopped_command_leaves_no_process_behind(toy, number, status):
-    code = "import os, time\nopen(f'{os.getpid()}.pid', 'w').close()\ntime.sleep(600)"
-    for name in ("00-one", "01-two"):
-        nbformat.write(notebook(code), toy / f"chapters/{name}.ipynb")
-    (toy / "_config.yml").write_text("title: Toy\n")
+@pytest.mark.parametrize(
+    ("count", "number", "status"),
+    [(2, signal.SIGINT, 130), (2, signal.SIGTERM, -15), (5, signal.SIGKILL, -9)],
+)
+def test_a_stopped_command_leaves_no_process_behind(toy, count, number, status):
+    of(toy, "import os, time\nopen(f'{os.getpid()}.pid', 'w').close()\ntime.sleep(600)", count)
     command = [sys.executable, "-m", "sgdm_lib", "book", "--out", str(toy)]
     build = subprocess.Popen(command, cwd=toy, stderr=subprocess.PIPE, text=True)
 

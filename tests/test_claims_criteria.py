@@ -79,8 +79,10 @@ def test_absolute_values_have_a_meaning_at_the_papers_scale_only():
     assert outcome(claims.ends_above, source, run="a/x2", value=70.8) == "partly reproduced"
     assert outcome(claims.ends_above, source, run="a/x2", value=72.0) == "not reproduced"
     object.__setattr__(source, "protocol", "cnn10k")
-    assert outcome(claims.ends_near, source, **near) == "not yet run"
-    assert outcome(claims.ends_above, source, run="a/x2", value=70.0) == "not yet run"
+    small = claims.ends_near(source, **near)
+    assert (small.outcome, small.word) == ("not yet run", "nothing to judge")
+    assert "the paper's protocol only" in small.evidence
+    assert claims.ends_above(source, run="a/x2", value=70.0).undecided
 
 
 def test_falls_faster_looks_at_all_epochs():
@@ -155,7 +157,8 @@ def test_cheaper_with_a_threshold():
 def test_cheaper_in_seconds_needs_a_clock():
     blind = {"seconds": np.full(20, np.nan)}
     source = given(a__x2=curve(falling(0.2), **blind), a__constant=curve(falling(0.1)))
-    assert outcome(claims.cheaper, source, **PAIR, unit="seconds") == "not yet run"
+    timed = claims.cheaper(source, **PAIR, unit="seconds")
+    assert (timed.word, timed.evidence) == ("nothing to judge", "The seconds were not recorded.")
     assert outcome(claims.cheaper, source, **PAIR, unit="sfo") == "reproduced"
 
 
@@ -191,6 +194,21 @@ def test_without_runs_nothing_is_claimed(criterion):
     assert "a/x2" in verdict.criterion
     with pytest.raises(ValueError, match="quantity must be one of"):
         criterion(given(), **CRITERIA[criterion], quantity="beauty")
+
+
+@pytest.mark.parametrize("criterion", CRITERIA, ids=lambda c: c.__name__)
+def test_runs_that_did_not_measure_the_quantity_are_not_called_missing(criterion):
+    both = claims.Given(
+        {(run, "empirical_loss"): curve(FLAT) for run in ("a/x2", "b/x2", "a/constant")}
+    )
+    verdict = criterion(both, **CRITERIA[criterion])
+    assert (verdict.outcome, verdict.word) == ("not yet run", "nothing to judge")
+    assert verdict.evidence.endswith("was not measured.")
+
+
+def test_a_missing_opponent_is_named():
+    verdict = claims.ends_lower(given(a__x2=curve(FLAT)), **PAIR)
+    assert (verdict.word, verdict.evidence) == ("not yet run", "Not yet run: a/constant.")
 
 
 def test_bad_limits_are_named():

@@ -45,14 +45,15 @@ def test_levels_off_partly_with_one_seed_or_where_the_seeds_disagree():
 def test_a_curve_that_has_not_begun_to_fall_has_no_floor():
     for path in (np.ones(40), np.linspace(1, 3, 40), np.linspace(1, 0.8, 40)):
         verdict = levels_off(given(r=curve(path)), "r")
-        assert (verdict.outcome, verdict.evidence) == ("not yet run", "It has not begun to fall.")
+        assert (verdict.outcome, verdict.word) == ("not yet run", "nothing to judge")
+        assert verdict.evidence == "The gradient norm has hardly fallen by mid-run."
     assert levels_off(given(r=curve(np.ones(40))), "r", fallen=1.1).outcome == "reproduced"
 
 
 def test_levels_off_without_curve_or_measured_too_rarely_or_diverged():
-    assert levels_off(given(), "r").outcome == "not yet run"
-    rare = curve([1.0], epochs=100)
-    assert levels_off(given(r=rare), "r").evidence == "Measured too rarely."
+    assert levels_off(given(), "r").word == "not yet run"
+    rare = levels_off(given(r=curve([1.0], epochs=100)), "r")
+    assert (rare.word, rare.evidence) == ("nothing to judge", "It was measured too rarely.")
     assert levels_off(given(r=curve(np.ones(8), diverged=1)), "r").outcome == "not reproduced"
     with pytest.raises(ValueError, match="left must be"):
         levels_off(given(), "r", left=0)
@@ -75,7 +76,10 @@ def test_ends_highest(ends, spread, outcome):
 
 def test_ends_highest_is_partly_shown_while_others_are_missing():
     source = given("test_accuracy", a=curve([50.0]), b=curve([40.0]))
-    assert ends_highest(source, "a", ("b", "c")).outcome == "partly reproduced"
+    partly = ends_highest(source, "a", ("b", "c"))
+    assert partly.outcome == "partly reproduced"
+    assert partly.evidence.endswith("Against 1 of 2; the rest has not been run.")
+    assert "the rest" not in ends_highest(source, "a", ("b",)).evidence
     assert ends_highest(source, "a", ("c",)).outcome == "not yet run"
     lost = given("test_accuracy", a=curve([50.0], diverged=1), b=curve([1.0]))
     assert ends_highest(lost, "a", ("b",)).outcome == "not reproduced"

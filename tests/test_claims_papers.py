@@ -61,6 +61,29 @@ def test_a_claim_counts_its_parts():
     assert "Not yet run: SHB, SGD" in some.evidence
 
 
+def verdict(outcome, why, **more):
+    return Verdict("", outcome, why, "k", **more)
+
+
+def test_what_was_run_but_decides_nothing_is_told_from_what_was_not_run():
+    good = verdict("reproduced", "yes.", values=(1.0, 2.0))
+    flat = verdict("not yet run", "Too flat.", undecided=True)
+    rare = verdict("not yet run", "Too rare.", undecided=True)
+    missing = verdict("not yet run", "No runs so far.")
+    some = claims.combine("c", {"a": good, "b": flat, "c, d": flat, "e": rare, "f": missing})
+    assert (some.outcome, some.seeds, some.undecided) == ("reproduced", 2, False)
+    assert some.evidence == (
+        "a ✓ yes. Nothing to judge in b; c, d: Too flat. Nothing to judge in e: Too rare. "
+        "Not yet run: f."
+    )
+    none = claims.combine("c", {"a": flat, "b": missing})
+    assert (none.outcome, none.undecided) == ("not yet run", True)
+    assert none.evidence == "Nothing to judge in a: Too flat. Not yet run: b."
+    nothing = claims.combine("c", {"a": missing, "b": missing})
+    assert (nothing.evidence, nothing.undecided) == ("No runs so far.", False)
+    assert claims.combine("c", {"a": flat}).undecided
+
+
 def test_combining_needs_parts():
     with pytest.raises(ValueError, match="parts must hold at least one"):
         claims.combine("c", {})

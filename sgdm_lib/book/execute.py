@@ -28,6 +28,7 @@ class Job(NamedTuple):
     key: str
     timeout: int
     threads: int
+    kernel: type
 
 
 def execute_all(
@@ -58,12 +59,15 @@ def execute_all(
         flush=True,
     )
     threads = max(1, (os.cpu_count() or 1) // jobs)
+    kernel = kernels.manager(len(todo), jobs)
     errors = []
     shutil.rmtree(build / "speeds", ignore_errors=True)  # of a machine that may have been busy
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), kernels.leave_with_parent)
     try:
         runs = [
-            pool.submit(_execute, Job(root, build, c, parameters, keys[c], timeout, threads))
+            pool.submit(
+                _execute, Job(root, build, c, parameters, keys[c], timeout, threads, kernel)
+            )
             for c in todo
         ]
         for i, run in enumerate(as_completed(runs), 1):
@@ -104,7 +108,7 @@ def _execute(job: Job) -> tuple[Path, float, str]:
             kernel_name="python3",
             execution_timeout=job.timeout,
             extra_arguments=["--log-level=50"],  # the kernel's own log is not the reader's
-            kernel_manager_class=kernels.ChapterKernel,
+            kernel_manager_class=job.kernel,
         )
     except papermill.PapermillExecutionError as raised:
         code = "\n".join("    " + line for line in raised.source.splitlines())

@@ -17,8 +17,15 @@ from typing import Any
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
-# Elsewhere a fork after these imports is not safe (macOS) or not possible (Windows).
-FORK = sys.platform == "linux"
+
+def manager(chapters: int, workers: int) -> type[AsyncKernelManager]:
+    """Whose kernels so many chapters best run in, each worker one after the other.
+
+    Importing everything beforehand, once for each worker, pays from the third chapter on. Elsewhere
+    than on Linux a fork after these imports is not safe (macOS) or not possible (Windows).
+    """
+    many = chapters > 2 * workers
+    return ForkedKernel if many and sys.platform == "linux" else AsyncKernelManager
 
 
 def leave_with_parent() -> None:
@@ -33,14 +40,14 @@ def leave_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-class ChapterKernel(AsyncKernelManager):
-    """A kernel for one chapter; a fork where that is possible.
+class ForkedKernel(AsyncKernelManager):
+    """A kernel that is a fork.
 
     The process that is forked is started with the first one, in the environment of then.
     """
 
     async def _async_pre_start_kernel(self, **kwargs: Any) -> Any:
-        if FORK and self.provisioner is None:
+        if self.provisioner is None:
             self.provisioner = _Provisioner(
                 kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self
             )

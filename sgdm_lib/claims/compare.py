@@ -9,7 +9,7 @@ from math import inf, isfinite
 import numpy as np
 
 from sgdm_lib.checks import choice
-from sgdm_lib.claims.curves import Curve, Source
+from sgdm_lib.claims.curves import QUANTITIES, Curve, Source
 from sgdm_lib.claims.verdict import Verdict
 
 WORDS = {
@@ -31,8 +31,24 @@ def words(quantity: str) -> str:
     return WORDS[choice("quantity", quantity, WORDS)]
 
 
-def not_run(criterion: str, why: str = "No runs so far.") -> Verdict:
-    """The verdict where there is nothing to judge."""
+def nothing_to_judge(criterion: str, why: str) -> Verdict:
+    """The verdict where runs cannot decide, whether there are any or not."""
+    return Verdict("", "not yet run", why, criterion, undecided=True)
+
+
+def absent(criterion: str, source: Source, quantity: str, *runs: str) -> Verdict:
+    """The verdict where curves are missing: which runs are, or that they were not measured.
+
+    Args:
+        criterion: how it would have been judged.
+        source: where the curves ought to come from.
+        quantity: the one that was looked for.
+        runs: short names of the runs that are needed.
+    """
+    missing = [run for run in runs if all(source.curve(run, known) is None for known in QUANTITIES)]
+    if not missing:
+        return nothing_to_judge(criterion, f"The {quantity.replace('_', ' ')} was not measured.")
+    why = f"Not yet run: {', '.join(missing)}." if len(missing) < len(runs) else "No runs so far."
     return Verdict("", "not yet run", why, criterion)
 
 
@@ -42,11 +58,14 @@ def pair_of(source: Source, run: str, baseline: str, quantity: str) -> tuple[Cur
     return None if ours is None or theirs is None else (ours, theirs)
 
 
-def at_paper_scale(source: Source, run: str, quantity: str) -> Curve | None:
-    """Absolute values mean something under the paper's protocol only."""
+def at_paper_scale(
+    source: Source, run: str, quantity: str, criterion: str
+) -> tuple[Curve | None, Verdict]:
+    """The curve, and the verdict without one; absolute values mean something at one scale only."""
     if getattr(source, "protocol", "full") != "full":
-        return None
-    return source.curve(run, quantity)
+        why = "An absolute value means something under the paper's protocol only."
+        return None, nothing_to_judge(criterion, why)
+    return source.curve(run, quantity), absent(criterion, source, quantity, run)
 
 
 def end_of(curve: Curve, worst: float) -> Band:

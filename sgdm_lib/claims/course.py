@@ -10,7 +10,15 @@ from math import inf, isfinite, nan
 import numpy as np
 
 from sgdm_lib.checks import number
-from sgdm_lib.claims.compare import common, geometric, not_run, pair_of, verdict_of, words
+from sgdm_lib.claims.compare import (
+    absent,
+    common,
+    geometric,
+    nothing_to_judge,
+    pair_of,
+    verdict_of,
+    words,
+)
 from sgdm_lib.claims.curves import Curve, Source
 from sgdm_lib.claims.verdict import Verdict
 
@@ -34,7 +42,7 @@ def falls_faster(
     criterion = f"{words(quantity)}, {run} / {baseline}, geometric mean over the epochs, below 1"
     pair = pair_of(source, run, baseline, quantity)
     if pair is None:
-        return not_run(criterion)
+        return absent(criterion, source, quantity, run, baseline)
     ours, theirs = common(*pair)
     ratios = (
         geometric(ours.mean / theirs.mean),
@@ -70,7 +78,7 @@ def follows(
     criterion = f"{words(quantity)} of {run} within {limit} of {like}, mean over the epochs"
     pair = pair_of(source, run, like, quantity)
     if pair is None:
-        return not_run(criterion)
+        return absent(criterion, source, quantity, run, like)
     ours, theirs = common(*pair)
     if points:
         distance = float(np.abs(ours.mean - theirs.mean).mean())
@@ -94,7 +102,7 @@ def levels_off(
     quarter. A curve that goes on falling like 1/t shows about 0.4, like 1/sqrt(t) about 0.65.
 
     A curve whose second quarter is not below ``fallen`` times its first value has not begun to
-    fall: it has no floor to speak of, and counts as not yet run.
+    fall by the middle of the run: it has no floor to speak of, and there is nothing to judge.
 
     *Reproduced* if more than ``left`` remains for every seed (judged on the band's edges), *partly*
     if only on average or if there is one seed.
@@ -116,7 +124,7 @@ def levels_off(
     )
     curve = source.curve(run, quantity)
     if curve is None:
-        return not_run(criterion)
+        return absent(criterion, source, quantity, run)
     if curve.diverged:
         return verdict_of(False, False, (inf, inf, inf), "{:.3g}", criterion, (curve,))
     ratios = tuple(
@@ -124,9 +132,11 @@ def levels_off(
         for values in (curve.mean, curve.low, curve.high)
     )
     if not all(map(isfinite, ratios)):
-        return not_run(criterion, "Measured too rarely.")
+        return nothing_to_judge(criterion, "It was measured too rarely.")
     if _part(curve, curve.mean, 0.25, 0.5) > fallen * curve.mean[0]:
-        return not_run(criterion, "It has not begun to fall.")
+        return nothing_to_judge(
+            criterion, f"The {quantity.replace('_', ' ')} has hardly fallen by mid-run."
+        )
     values = (ratios[0], min(ratios), max(ratios))
     return verdict_of(
         values[1] > left, values[0] > left, values, "{:.3g} left", criterion, (curve,)

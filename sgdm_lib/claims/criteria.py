@@ -8,20 +8,22 @@ limits filled in. Common rules:
   run is better than every seed of the other. If only the means are in order, or there is just one
   seed, the claim is *partly reproduced*, since a second seed might have turned it round;
 * a run that diverged counts as the worst possible;
-* without curves, "not yet run".
+* without curves, "not yet run"; with runs in which there is nothing to judge, such as a curve that
+  has not begun to fall, the verdict says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 
 from sgdm_lib.checks import number
 from sgdm_lib.claims.compare import (
+    absent,
     at_paper_scale,
     end_of,
     gains_of,
-    not_run,
     pair_of,
     ratios_of,
     verdict_of,
@@ -52,7 +54,7 @@ def ends_lower(
     criterion = f"{words(quantity)} at the end, {run} / {baseline}, below {factor:g}"
     pair = pair_of(source, run, baseline, quantity)
     if pair is None:
-        return not_run(criterion)
+        return absent(criterion, source, quantity, run, baseline)
     ours, theirs = (end_of(curve, worst=inf) for curve in pair)
     ratios = ratios_of(ours, theirs)
     apart = ours[2] < factor * theirs[1]
@@ -81,7 +83,7 @@ def ends_higher(
     criterion = f"{words(quantity)} at the end, {run} above {baseline} {ahead}".rstrip()
     pair = pair_of(source, run, baseline, quantity)
     if pair is None:
-        return not_run(criterion)
+        return absent(criterion, source, quantity, run, baseline)
     ours, theirs = (end_of(curve, worst=-inf) for curve in pair)
     gains = gains_of(ours, theirs)
     return verdict_of(gains[1] > by, gains[0] > by, gains, "{:+.2f} points", criterion, pair)
@@ -107,7 +109,7 @@ def ends_no_higher(
     criterion = f"{words(quantity)} at the end, {run} not above {baseline}"
     pair = pair_of(source, run, baseline, quantity)
     if pair is None:
-        return not_run(criterion)
+        return absent(criterion, source, quantity, run, baseline)
     ours, theirs = (end_of(curve, worst=-inf) for curve in pair)
     gains = gains_of(ours, theirs)
     return verdict_of(gains[0] <= 0, gains[1] <= 0, gains, "{:+.2f} points", criterion, pair)
@@ -130,9 +132,9 @@ def ends_near(
     """
     within = number("within", within, above=0)
     criterion = f"{words(quantity)} of {run} at the end within {within:g} of {value:g}"
-    curve = at_paper_scale(source, run, quantity)
+    curve, without = at_paper_scale(source, run, quantity, criterion)
     if curve is None:
-        return not_run(criterion)
+        return without
     end = end_of(curve, worst=-inf)
     inside = [abs(v - value) <= within for v in end]
     return verdict_of(all(inside), inside[0], end, "{:.2f}", criterion, (curve,))
@@ -151,9 +153,9 @@ def ends_above(source: Source, run: str, value: float, quantity: str = "test_acc
         ValueError: if the quantity is unknown.
     """
     criterion = f"{words(quantity)} of {run} at the end above {value:g}"
-    curve = at_paper_scale(source, run, quantity)
+    curve, without = at_paper_scale(source, run, quantity, criterion)
     if curve is None:
-        return not_run(criterion)
+        return without
     end = end_of(curve, worst=-inf)
     return verdict_of(end[1] > value, end[0] > value, end, "{:.2f}", criterion, (curve,))
 
@@ -179,13 +181,13 @@ def ends_lowest(
     curves = {name: curve for name, curve in found.items() if curve is not None}
     own = source.curve(run, quantity)
     if own is None or not curves:
-        return not_run(criterion)
+        return absent(criterion, source, quantity, run, *others)
     ours = end_of(own, worst=inf)
     best = min(curves, key=lambda name: end_of(curves[name], worst=inf)[0])
     theirs = end_of(curves[best], worst=inf)
     ratios = ratios_of(ours, theirs)
     lowest_of_all = ours[2] < min(end_of(curve, worst=inf)[1] for curve in curves.values())
-    return verdict_of(
+    verdict = verdict_of(
         lowest_of_all and len(curves) == len(found),
         ratios[0] < 1,
         ratios,
@@ -193,6 +195,7 @@ def ends_lowest(
         criterion,
         (own, *curves.values()),
     )
+    return _so_far(verdict, len(curves), len(found))
 
 
 def ends_highest(
@@ -216,13 +219,13 @@ def ends_highest(
     curves = {name: curve for name, curve in found.items() if curve is not None}
     own = source.curve(run, quantity)
     if own is None or not curves:
-        return not_run(criterion)
+        return absent(criterion, source, quantity, run, *others)
     ours = end_of(own, worst=-inf)
     ends = {name: end_of(curve, worst=-inf) for name, curve in curves.items()}
     best = max(ends, key=lambda name: ends[name][0])
     gains = gains_of(ours, ends[best])
     highest_of_all = ours[1] > max(high for _, _, high in ends.values())
-    return verdict_of(
+    verdict = verdict_of(
         highest_of_all and len(curves) == len(found),
         gains[0] > 0,
         gains,
@@ -230,3 +233,12 @@ def ends_highest(
         criterion,
         (own, *curves.values()),
     )
+    return _so_far(verdict, len(curves), len(found))
+
+
+def _so_far(verdict: Verdict, count: int, others: int) -> Verdict:
+    """The verdict, with a word on how many of the others are missing."""
+    if count == others:
+        return verdict
+    so_far = f"Against {count} of {others}; the rest has not been run."
+    return replace(verdict, evidence=f"{verdict.evidence} {so_far}")

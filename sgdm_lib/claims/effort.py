@@ -7,7 +7,7 @@ from math import inf
 import numpy as np
 
 from sgdm_lib.checks import choice
-from sgdm_lib.claims.compare import not_run, pair_of, verdict_of, words
+from sgdm_lib.claims.compare import absent, nothing_to_judge, pair_of, verdict_of, words
 from sgdm_lib.claims.curves import Curve, Source
 from sgdm_lib.claims.verdict import Verdict
 
@@ -58,8 +58,10 @@ def cheaper(
             outcome = "partly reproduced" if ratio < 1 else "not reproduced"
             return Verdict("", outcome, evidence, criterion, (ratio,))
     pair = pair_of(source, run, baseline, quantity)
-    if pair is None or any(np.isnan(getattr(curve, unit)).any() for curve in pair):
-        return not_run(criterion)
+    if pair is None:
+        return absent(criterion, source, quantity, run, baseline)
+    if any(np.isnan(getattr(curve, unit)).any() for curve in pair):
+        return nothing_to_judge(criterion, f"The {unit} were not recorded.")
     rising = quantity == "test_accuracy"
     if absolute and threshold is not None:
         missed = [not _gets_to(curve, threshold, rising) for curve in pair]

@@ -117,6 +117,9 @@ def _cell(column: str, verdict: Verdict, total: bool = False) -> str:
     word = IN_THE_PAPER[verdict.outcome] if column == "paper" else verdict.outcome
     if total:
         return f'<td class="{kind}"><strong>{verdict.mark} {word}</strong></td>'
+    if verdict.undecided:
+        why = escape(f"{verdict.word}. {verdict.evidence}")
+        return f'<td class="{kind}">{verdict.mark} {why}</td>'
     if verdict.outcome == "not yet run":
         return f'<td class="{kind}">…</td>'
     title = escape(verdict.criterion, quote=True)

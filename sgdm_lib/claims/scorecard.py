@@ -149,7 +149,7 @@ class Glance:
 
 def _title(column: str, key: str, verdict: Verdict) -> str:
     word = IN_THE_PAPER[verdict.outcome] if column == "paper" else verdict.outcome
-    return f"{key}: {word}"
+    return escape(f"{key}: {word}{f'. {verdict.evidence}' if verdict.undecided else ''}")
 
 
 def _cell(column: str, verdict: Verdict | None) -> str:
@@ -160,7 +160,8 @@ def _cell(column: str, verdict: Verdict | None) -> str:
     many = f"{verdict.seeds} seed{'s' * (verdict.seeds != 1)}"
     unseeded = verdict.outcome == "not yet run" or column == "computed"
     seeds = "" if unseeded else f" <small>{many}</small>"
-    return f'<td class="{kind}">{verdict.mark} {word}{seeds}</td>'
+    why = f' title="{escape(verdict.evidence)}"' if verdict.undecided else ""
+    return f'<td class="{kind}"{why}>{verdict.mark} {word}{seeds}</td>'
 
 
 def scorecard(chapters: Path, ids: Iterable[str] | None = None) -> Scorecard:

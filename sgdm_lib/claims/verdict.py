@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 
 OUTCOMES = ("reproduced", "partly reproduced", "not reproduced", "not yet run")
@@ -26,6 +26,8 @@ class Verdict:
     """The judged quantity: one value a seed, or mean, smallest and largest over the seeds."""
     runs: int | None = None
     """Number of seeds, where ``values`` has not one value for each."""
+    undecided: bool = False
+    """There is nothing to judge, and it is not for want of runs: the evidence says why."""
 
     @property
     def seeds(self) -> int:
@@ -36,6 +38,11 @@ class Verdict:
     def mark(self) -> str:
         """The outcome in one sign."""
         return MARKS[self.outcome]
+
+    @property
+    def word(self) -> str:
+        """The outcome of a single test in words: "nothing to judge" is not "not yet run"."""
+        return "nothing to judge" if self.undecided else self.outcome
 
     def __str__(self) -> str:
         return f"{self.outcome.upper()}: {self.claim} {self.evidence} [{self.criterion}]"
@@ -54,8 +61,9 @@ def combine(claim: str, parts: Mapping[str, Verdict]) -> Verdict:
     """One verdict from several.
 
     *Reproduced* if every part that could be judged is; *not reproduced* if none is, not even
-    partly; else *partly*. Parts that have not been run are named and not counted; a claim whose
-    parts are all missing is "not yet run".
+    partly; else *partly*. Parts that have not been run, and parts with runs in which there is
+    nothing to judge, are named apart and not counted; a claim without any other part is "not yet
+    run".
 
     Args:
         claim: the claim in words.
@@ -68,18 +76,35 @@ def combine(claim: str, parts: Mapping[str, Verdict]) -> Verdict:
         raise ValueError("parts must hold at least one verdict, got none: a claim needs a test")
     if len(parts) == 1:
         (only,) = parts.values()
-        return Verdict(claim, only.outcome, only.evidence, only.criterion, only.values, only.seeds)
+        return replace(only, claim=claim, runs=only.seeds)
     judged = {label: part for label, part in parts.items() if part.outcome != "not yet run"}
-    missing = [label for label in parts if label not in judged]
+    rest = _rest({label: part for label, part in parts.items() if label not in judged})
     outcomes = {part.outcome for part in judged.values()}
     outcome = outcomes.pop() if len(outcomes) == 1 else "partly reproduced"
     if not judged:
-        return Verdict(claim, "not yet run", "No runs so far.", _criteria(parts))
-    evidence = " ".join(f"{label} {part.mark} {part.evidence}" for label, part in judged.items())
-    if missing:
-        evidence += f" Not yet run: {', '.join(missing)}."
+        some = any(part.undecided for part in parts.values())
+        evidence = " ".join(rest) if some else "No runs so far."
+        return Verdict(claim, "not yet run", evidence, _criteria(parts), undecided=some)
+    each = [f"{label} {part.mark} {part.evidence}" for label, part in judged.items()]
+    evidence = " ".join(each + rest)
     seeds = min(part.seeds for part in judged.values())
     return Verdict(claim, outcome, evidence, _criteria(judged), runs=seeds)
+
+
+def _rest(parts: Mapping[str, Verdict]) -> list[str]:
+    """Sentences on the parts that were not judged: one a reason, then what has not been run."""
+    reasons: dict[str, list[str]] = {}
+    for label, part in parts.items():
+        if part.undecided:
+            reasons.setdefault(part.evidence.removesuffix("."), []).append(label)
+    missing = [label for label, part in parts.items() if not part.undecided]
+    said = [f"Nothing to judge in {_listed(labels)}: {why}." for why, labels in reasons.items()]
+    return said + [f"Not yet run: {_listed(missing)}."] * bool(missing)
+
+
+def _listed(labels: list[str]) -> str:
+    """Labels in a row, with semicolons where they hold commas themselves."""
+    return ("; " if any("," in label for label in labels) else ", ").join(labels)
 
 
 def _criteria(parts: Mapping[str, Verdict]) -> str:

@@ -109,7 +109,7 @@ def verdict_table(parts: Mapping[str, Verdict]) -> Styler:
     import pandas
 
     rows = [
-        {"test": label, "outcome": f"{v.mark} {v.outcome}", "evidence": v.evidence}
+        {"test": label, "outcome": f"{v.mark} {v.word}", "evidence": v.evidence}
         for label, v in parts.items()
     ]
     return pandas.DataFrame(rows).style.hide(axis="index")
