@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from sgdm_lib.book import build, find_root, notebooks
+from sgdm_lib.book import BookError, build, find_root, notebooks
 from sgdm_lib.book.execute import execute_all, provenance
 from sgdm_lib.book.page import Settings, begin, recorded
 from sgdm_lib.experiment import Experiment
@@ -197,6 +197,22 @@ def test_a_chapter_needs_one_parameters_cell(tmp_path):
 def test_build_refuses_before_it_executes(toy):
     with pytest.raises(ValueError, match="chapter must be one of"):
         build({}, root=toy, chapter="nosuch")
+
+
+def test_warnings_are_errors_once_all_chapters_are_executed(toy, monkeypatch, capsys):
+    of(toy, "1 + 1", 2)
+
+    def rendered(root, build, pdf):
+        (build / "html").mkdir(exist_ok=True)
+        (build / "html/index.html").touch()
+        return ["a.ipynb: WARNING: undefined label: 'fig-b'"]
+
+    monkeypatch.setattr("sgdm_lib.book.render", rendered)
+    build({"scale": "quick"}, root=toy, chapter="01")
+    told = capsys.readouterr().out
+    assert "1 warnings, not counted: 1 chapters have never been executed" in told
+    with pytest.raises(BookError, match=r"undefined label: 'fig-b'\n\n.*count as errors"):
+        build({"scale": "quick"}, root=toy)
 
 
 def test_provenance_names_versions_and_parameters():

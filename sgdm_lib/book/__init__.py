@@ -63,7 +63,7 @@ def build(
         ValueError: if there is no checkout, no such chapter, a chapter lacks a parameter, or the
             repository's address is not one.
         BookError: if a chapter fails (the others are still executed; nothing is rendered), or the
-            rendering has warnings.
+            rendering of a book whose chapters are all executed has warnings.
         RuntimeError: if a PDF is wanted and there is no Chromium, or the book cannot be printed.
     """
     begin = time.perf_counter()
@@ -78,13 +78,20 @@ def build(
         failed = f"{len(errors)} of {len(chosen)} chapters failed; the book was not rendered."
         raise BookError("\n\n".join(["", *errors, failed]))
     problems = render(root, build_folder, PDF if pdf else None)
-    if problems:
+    page = build_folder / "html" / "index.html"
+    absent = [each for each in chapters(root) if not (build_folder / "executed" / each).exists()]
+    if problems and absent and page.exists():
+        print(
+            f"{len(problems)} warnings, not counted: {len(absent)} chapters have never been "
+            "executed, and others refer to their figures and numbers",
+            flush=True,
+        )
+    elif problems:
         shown = "\n".join(problems)
         raise BookError(f"{shown}\n\nThe rendered book has warnings, which count as errors.")
     if where:
         write_copies(root, build_folder / COPIES, where)
     if pdf:
         shutil.copy(make_pdf(root, build_folder), build_folder / "html")
-    page = build_folder / "html" / "index.html"
     print(f"The book is ready after {time.perf_counter() - begin:.0f} s: {page}", flush=True)
     return page
