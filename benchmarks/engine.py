@@ -1,12 +1,14 @@
-"""What the engine adds to a training step, and what it saves: overhead, seeds.
+"""What the engine adds to a training step, and what it saves: overhead, seeds, grid.
 
-    python benchmarks/engine.py [--write] [--only overhead seeds] [--data DIR]
+    python benchmarks/engine.py [--write] [--only overhead seeds grid] [--data DIR]
 
 * overhead: of the time of real training steps (ResNet-18, CIFAR-100, augmented, batch size 128,
   NSHB, in ``fit``'s own loop), how much is not forward and backward: input, optimizer, sums,
   hyperparameters, progress; and what a checkpoint costs.
 * seeds: five seeds of one experiment with ``fit_many``, one after the other and as one stack of
   networks, taking turns.
+* grid: five learning rates with three seeds each, all batch sizes of a growing schedule; one run
+  after the other, a stack for each learning rate, and one stack for all.
 """
 
 from __future__ import annotations
@@ -28,8 +30,9 @@ import torch
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.interrupt import StopRequest
 from sgdm_lib.progress import Progress
+from sgdm_lib.schedules import StageGrowth
 from sgdm_lib.steps import EagerStep
-from sgdm_lib.training import fit_many, load_data
+from sgdm_lib.training import fit_many, fit_seeds, load_data
 from sgdm_lib.training.ongoing import CHECKPOINT_SECONDS, Ongoing
 from sgdm_lib.training.source import Source
 
@@ -147,10 +150,52 @@ def seeds(rounds: int = 3) -> list[str]:
     return rows
 
 
+def grid(rounds: int = 3) -> list[str]:
+    """Five learning rates with three seeds each: in turn, by learning rate, all in one stack."""
+    first = Experiment(
+        dataset="digits",
+        model="mlp",
+        optimizer="nshb",
+        epochs=8,
+        batch_size=StageGrowth(8, 2, every=1),
+        lr=0.1,
+        gradient_norm_every=4,
+    )
+    cells = {lr: first.replace(lr=lr) for lr in (0.025, 0.05, 0.1, 0.2, 0.4)}
+    options: dict[str, Any] = {"device": "cpu"}
+    ways: dict[str, Callable[[], object]] = {
+        "one after the other": lambda: fit_seeds(cells, range(3), together=False, **options),
+        "a stack for each learning rate": lambda: [
+            fit_seeds({lr: cell}, range(3), **options) for lr, cell in cells.items()
+        ],
+        "one stack": lambda: fit_seeds(cells, range(3), **options),
+    }
+    times: dict[str, list[float]] = defaultdict(list)
+    for turn in range(rounds + 1):
+        for way in list(ways)[:: 1 if turn % 2 else -1]:
+            begin = time.perf_counter()
+            ways[way]()
+            if turn:  # the first round traces
+                times[way].append(time.perf_counter() - begin)
+    alone = times["one after the other"]
+    return [
+        "Digits, MLP, NSHB, 8 epochs with batch sizes 8, 16, ... 1024, five learning rates with "
+        f"three seeds each; seconds for all fifteen runs, median of {rounds} rounds.",
+        "",
+        "| | seconds | ratio |",
+        "|---|---|---|",
+        *(
+            f"| {way} | {median(spent):.2f} "
+            f"| {median(b / a for a, b in zip(alone, spent, strict=True)):.2f} |"
+            for way, spent in times.items()
+        ),
+    ]
+
+
 def main() -> None:
     """Measure, print and, if asked, write into results/."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=["overhead", "seeds"])
+    parser.add_argument("--only", nargs="+", choices=["overhead", "seeds", "grid"])
     parser.add_argument("--data", help="folder of the data sets")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="write the tables into results/")
@@ -167,6 +212,7 @@ def main() -> None:
     parts = {
         "overhead": ("A training step", lambda: overhead(options.data)),
         "seeds": ("Five seeds at once", seeds),
+        "grid": ("A grid of learning rates at once", grid),
     }
     for name in options.only or parts:
         (title, measure), start = parts[name], len(lines)
