@@ -162,6 +162,15 @@ def test_cheaper_in_seconds_needs_a_clock():
     assert outcome(claims.cheaper, source, **PAIR, unit="sfo") == "reproduced"
 
 
+def test_cheaper_has_nothing_to_judge_where_the_baseline_never_improves():
+    source = given(a__x2=curve(falling(0.2)), a__constant=curve(np.minimum.accumulate(FLAT)))
+    verdict = claims.cheaper(source, **PAIR)
+    assert (verdict.word, verdict.values) == ("nothing to judge", ())
+    assert "never better than at its first value" in verdict.evidence
+    lost = claims.cheaper(source, run="a/constant", baseline="a/x2")
+    assert lost.outcome == "not reproduced"  # the baseline is there at once
+
+
 def test_a_diverged_run_is_the_worst():
     gone = curve(0.1 * FLAT[:5], epochs=20, diverged=1)
     for criterion in (claims.ends_lower, claims.falls_faster, claims.cheaper):

@@ -73,12 +73,12 @@ def test_what_was_run_but_decides_nothing_is_told_from_what_was_not_run():
     some = claims.combine("c", {"a": good, "b": flat, "c, d": flat, "e": rare, "f": missing})
     assert (some.outcome, some.seeds, some.undecided) == ("reproduced", 2, False)
     assert some.evidence == (
-        "a ✓ yes. Nothing to judge in b; c, d: Too flat. Nothing to judge in e: Too rare. "
+        "a ✓ yes. Nothing to judge in b; c, d: too flat. Nothing to judge in e: too rare. "
         "Not yet run: f."
     )
     none = claims.combine("c", {"a": flat, "b": missing})
     assert (none.outcome, none.undecided) == ("not yet run", True)
-    assert none.evidence == "Nothing to judge in a: Too flat. Not yet run: b."
+    assert none.evidence == "Nothing to judge in a: too flat. Not yet run: b."
     nothing = claims.combine("c", {"a": missing, "b": missing})
     assert (nothing.evidence, nothing.undecided) == ("No runs so far.", False)
     assert claims.combine("c", {"a": flat}).undecided

@@ -33,6 +33,8 @@ def cheaper(
     the level, with the band's edges as bounds. The level is the threshold under the paper's
     protocol, and what the paper's tables print counts where there is such a number. Elsewhere, and
     without a threshold, it is the best that both reach on average: chosen by the curves, not by us.
+    If that is the baseline's first value, which it had without any effort, there is nothing to
+    judge.
 
     Args:
         source: where the curves come from.
@@ -80,6 +82,8 @@ def cheaper(
             (ratio,),
             min(c.seeds for c in pair),
         )
+    if not absolute and at == _best(pair[1], "mean", rising) == pair[1].mean[0]:
+        return nothing_to_judge(criterion, "The baseline is never better than at its first value.")
     ours, theirs = (
         [float(getattr(c, unit)[reaches(c, at, edge)]) for edge in ("mean", "low", "high")]
         for c in pair

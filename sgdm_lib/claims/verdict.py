@@ -96,7 +96,8 @@ def _rest(parts: Mapping[str, Verdict]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for label, part in parts.items():
         if part.undecided:
-            reasons.setdefault(part.evidence.removesuffix("."), []).append(label)
+            why = part.evidence[:1].lower() + part.evidence[1:].removesuffix(".")
+            reasons.setdefault(why, []).append(label)
     missing = [label for label, part in parts.items() if not part.undecided]
     said = [f"Nothing to judge in {_listed(labels)}: {why}." for why, labels in reasons.items()]
     return said + [f"Not yet run: {_listed(missing)}."] * bool(missing)
