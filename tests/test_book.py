@@ -272,3 +272,15 @@ def test_the_pipeline_itself_needs_no_torch():
     code = "import sys, sgdm_lib.book, sgdm_lib.cli; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_what_is_preloaded_leaves_the_gpu_alone():
+    """A fork of a process that has asked for the GPU cannot use it."""
+    code = (
+        "import torch\n"
+        "def refuse(*args): raise SystemExit('asked for the GPU')\n"
+        "torch._C._cuda_getDeviceCount = torch.cuda.is_available = refuse\n"
+        "torch.cuda.device_count = refuse\n"
+        "import sgdm_lib.book.preloaded\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
