@@ -64,10 +64,15 @@ def curves(
     axes[0][0].set_ylabel(LABELS[quantity])
     handles, labels = axes[0][0].get_legend_handles_labels()
     if labels:
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4))
+        figure.legend(handles, labels, loc="outside upper center", ncols=_columns(len(labels)))
     else:
         figure.suptitle("not yet run")
     return figure
+
+
+def _columns(labels: int) -> int:
+    """Columns of a legend of at most four, so that its last row is not a single label."""
+    return 3 if labels in (5, 6, 9) else min(labels, 4)
 
 
 def _readable_log(panel: Axes) -> None:
@@ -110,7 +115,7 @@ def plan_panels(plans: Mapping[str, TrainingPlan]) -> Figure:
         panel.set_ylabel(LABELS[name])
     axes[1].set_ylim(bottom=0)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 4))
+    figure.legend(handles, labels, loc="outside upper center", ncols=_columns(len(labels)))
     return figure
 
 
@@ -161,14 +166,26 @@ def provenance(runs: Mapping[str, Sequence[Run]], names: Mapping[str, str]) -> S
             {
                 "recorded as": name,
                 "seeds": ", ".join(str(p["seed"]) for p in found) or "not yet run",
-                "machine": ", ".join(sorted({p["device"] for p in found})) or "-",
+                "machine": _machines(found),
                 "minutes a run": f"{sum(p['seconds'] for p in found) / len(found) / 60:.0f}"
                 if found
                 else "-",
-                "code": ", ".join(sorted({p["code_version"].split(" ")[0] for p in found})) or "-",
+                "code": ", ".join(sorted({_commit(p["code_version"]) for p in found})) or "-",
             }
         )
     return pandas.DataFrame(rows).style.hide(axis="index")
+
+
+def _machines(found: Sequence[Mapping[str, Any]]) -> str:
+    devices = sorted({str(p["device"]) for p in found})
+    return (
+        ", ".join(device.replace("cpu (1 threads)", "CPU, 1 thread") for device in devices) or "-"
+    )
+
+
+def _commit(version: str) -> str:
+    """The commit of a code version such as ``0.1.0+fa791dbb9b (source ...)``."""
+    return version.split(" ")[0].rpartition("+")[2]
 
 
 def noise_table(noise: Mapping[str, GradientNoise], batch_sizes: Mapping[str, int]) -> Styler:
