@@ -84,6 +84,18 @@ def test_what_has_not_been_run():
     assert [text.get_text() for text in figure.axes[1].texts] == ["not yet run"]
 
 
+def test_four_panels_of_a_single_row_stand_two_by_two():
+    figure = figures.panels([("x", [OURS], {"x": "a"})], list(claims.QUANTITIES))
+    assert len({panel.get_subplotspec().rowspan.start for panel in figure.axes}) == 2
+    labels = [panel.get_ylabel().partition("\n")[0] for panel in figure.axes]
+    assert labels == [
+        "full gradient norm", "training loss (nats)", "test accuracy (%)",
+        "exact full gradient norm",
+    ]  # fmt: skip
+    two = figures.panels([("x", [OURS], {"x": "a"})] * 2, list(claims.QUANTITIES))
+    assert [panel.get_subplotspec().rowspan.start for panel in two.axes] == [0] * 4 + [1] * 4
+
+
 def test_unknown_quantities_are_refused():
     with pytest.raises(ValueError, match="did you mean 'gradient_norm'"):
         figures.panels([], ["gradient_nrm"])
@@ -118,6 +130,7 @@ def test_verdict_table():
     html = figures.verdict_table({"A": verdict("not reproduced", 2.0)}).to_html()
     assert "A" in html
     assert "✗ not reproduced" in html
+    assert "text-align: left" in html, "words stand on the left"
 
 
 def test_ratio_panels():

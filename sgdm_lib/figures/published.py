@@ -43,7 +43,7 @@ def panels(
     A label has one colour and dash in the whole figure. The first source of a row is drawn as
     lines, the others with dots along them. Rows of the same sources share their vertical axes,
     others do not: curves of different protocols are never put on one scale. A row of which nothing
-    has been run is left out.
+    has been run is left out; four panels of a single row that is left stand two by two.
 
     Args:
         rows: title, sources and runs (such as ``{"NSHB": "nshb/x2"}``) of each row.
@@ -69,12 +69,12 @@ def panels(
         figure.suptitle("not yet run")
         return figure
     labels = list(dict.fromkeys(label for _, _, runs in rows for label in runs))
-    size = (3.2 * max(len(quantities), 2), 2.6 * len(shown) + 0.5)
-    figure, axes = plt.subplots(
-        len(shown), len(quantities), figsize=size, squeeze=False, layout="constrained", dpi=DPI
-    )
+    wrapped = len(shown) == 1 and len(quantities) == 4  # four in a row are too small to read
+    grid = (2, 2) if wrapped else (len(shown), len(quantities))
+    size = (4.4 * 2, 2.9 * 2 + 0.5) if wrapped else (3.2 * max(grid[1], 2), 2.6 * grid[0] + 0.5)
+    figure, axes = plt.subplots(*grid, figsize=size, squeeze=False, layout="constrained", dpi=DPI)
     first: dict[tuple[Any, str], Axes] = {}
-    for row, line in zip(shown, axes, strict=True):
+    for row, line in zip(shown, axes.reshape(len(shown), -1), strict=True):
         line[0].set_title(row[0])
         for quantity, panel in zip(quantities, line, strict=True):
             _panel(panel, row, quantity, over, labels)
@@ -86,7 +86,7 @@ def panels(
             _common_log(panel)
     for panel in axes[-1]:
         panel.set_xlabel(EFFORTS[over])
-    _legend(figure)
+    _legend(figure, columns=3 if wrapped and len(labels) in (5, 6) else 6)
     return figure
 
 
