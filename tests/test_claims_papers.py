@@ -188,7 +188,11 @@ def test_a_report_shows_all_that_a_reader_needs(tmp_path):
     assert report.missing()["full"][0] == "kamo2025/cifar100/nshb/x2"
     assert "cnn10k/cifar100/nshb/x2" not in report.missing()["cnn10k"]
     assert "reproduced" in str(report)
-    assert "(2 seeds)" in html
+    assert "(2\u00a0seeds)" in html, "kept on one line"
+    assert "Recorded: 4 runs" in html
+    nshb = "cnn10k/cifar100/nshb/x2: seeds "
+    assert html.count(nshb) == 1, "a line an experiment"
+    assert "Recorded:" not in Report(CLAIMS["K14"], tmp_path)._repr_html_()
 
 
 def test_a_scorecard_is_a_table_and_a_frame(tmp_path):

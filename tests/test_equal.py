@@ -127,6 +127,7 @@ def test_winners_names_the_winner_and_the_factor():
     rivals["better"] = [run(lambda _: 0.1, 10)]
     table = equal.winners({"a": ours}, rivals, {"steps": "step", "SFO": "sfo"})
     assert table.data.loc["rival", "steps"] == "ahead 1.26× (2/3)"
+    assert "ahead\u00a01.26× (2/3)" in table.to_html(), "broken before the brackets only"
     assert table.data.loc["mirror", "SFO"] == "not yet run"
     assert table.data.loc["worse", "SFO"] == "ahead 8× (1/1)"
     assert table.data.loc["better", "SFO"] == "behind 5× (1/1)"

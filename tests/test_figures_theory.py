@@ -57,3 +57,10 @@ def test_table_formats():
     assert "1.23" in html
     assert "1.234" not in html
     assert "0.5000" in figures.table({"x": [0.5]}, formats={"x": "{:.4f}"}).to_html()
+
+
+def test_columns_of_words_stand_on_the_left():
+    left = figures.table({"x": [1.0], "ruler": ["eval mode"]}).to_html()
+    right = figures.table({"x": [1.0], "share": ["12%"], "missing": ["-"]}).to_html()
+    assert left.count("text-align: left") == 2, "the heading and its column"
+    assert "text-align" not in right

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -73,7 +75,7 @@ class Report:
             f'<table class="claim-table"><thead><tr><td></td>{heads}</tr></thead>'
             f'<tbody><tr class="total"><th scope="row">the claim</th>{total}</tr>'
             f"{rows}</tbody></table>"
-            f"<p><em>Judged by</em> {self._criteria()}. <em>Data:</em> {self._data(found)}.</p>"
+            f"<p><em>Judged by</em> {self._criteria()}. <em>Data:</em> {self._data(found)}"
             f"{self._commands()}</div>"
         )
 
@@ -84,7 +86,7 @@ class Report:
         )
 
     def _data(self, found: dict[str, Source]) -> str:
-        links = []
+        links, recorded = [], []
         for source in found.values():
             if isinstance(source, Published):
                 name = f"{source.dataset}_resnet18.csv"
@@ -92,11 +94,10 @@ class Report:
             elif isinstance(source, Recorded):
                 for name in dict.fromkeys(map(source.name, self.claim.runs)):
                     if name in papers.catalogue():
-                        links += [
-                            f'<a href="records/{path}/history.parquet">{path}</a>'
-                            for path in source.folders(name)
-                        ]
-        return ", ".join(dict.fromkeys(links)) or "none yet"
+                        recorded += source.folders(name)
+        if recorded:
+            links.append("the recorded runs below")
+        return (", ".join(dict.fromkeys(links)) or "none yet") + ".</p>" + _records(recorded)
 
     def _commands(self) -> str:
         names = [name for group in self.missing().values() for name in group]
@@ -112,6 +113,31 @@ class Report:
         )
 
 
+def _records(folders: Iterable[str]) -> str:
+    """Links to recorded runs, folded: a line an experiment, a link a seed."""
+    seeds: dict[str, list[str]] = {}
+    for path in dict.fromkeys(folders):
+        name, _, seed = path.rpartition("/seed")
+        seeds.setdefault(name, []).append(f'<a href="records/{path}/history.parquet">{seed}</a>')
+    if not seeds:
+        return ""
+    count = sum(map(len, seeds.values()))
+    lines = "".join(
+        f"<li>{name}: seed{'s' * (len(links) > 1)} {', '.join(links)}</li>"
+        for name, links in seeds.items()
+    )
+    return (
+        f"<details><summary>Recorded: {count} run{'s' * (count != 1)}</summary>"
+        f"<ul>{lines}</ul></details>"
+    )
+
+
+def _unbroken(evidence: str) -> str:
+    """The sentence as HTML, its ranges and its number of seeds each on one line."""
+    ranges = re.sub(r"(\d) to ([+-]?\d)", "\\1\u00a0to\u00a0\\2", evidence)
+    return re.sub(r"\((\d+) (\w+)\)", "(\\1\u00a0\\2)", ranges)
+
+
 def _cell(column: str, verdict: Verdict, total: bool = False) -> str:
     kind = verdict.outcome.replace(" ", "-")
     word = IN_THE_PAPER[verdict.outcome] if column == "paper" else verdict.outcome
@@ -122,5 +148,5 @@ def _cell(column: str, verdict: Verdict, total: bool = False) -> str:
         return f'<td class="{kind}">{verdict.mark} {why}</td>'
     if verdict.outcome == "not yet run":
         return f'<td class="{kind}">…</td>'
-    title = escape(verdict.criterion, quote=True)
-    return f'<td class="{kind}" title="{title}">{verdict.mark} {escape(verdict.evidence)}</td>'
+    title, evidence = escape(verdict.criterion, quote=True), _unbroken(escape(verdict.evidence))
+    return f'<td class="{kind}" title="{title}">{verdict.mark} {evidence}</td>'

@@ -119,7 +119,10 @@ def winners(
     }
     table = pandas.DataFrame.from_dict(rows, orient="index").rename_axis(columns="at equal")
     caption = f"{name} against others: who has the lower {LOWER_IS_BETTER[quantity]}"
-    return table.style.set_caption(caption)
+    shown = table.style.set_caption(caption).set_properties(**{"text-align": "left"})
+    shown = shown.apply_index(lambda names: ["text-align: left"] * len(names), axis="columns")
+    # a narrow cell is broken before its brackets, nowhere else
+    return shown.format(lambda words: words.replace(" ", "\u00a0", words.count("×")))
 
 
 def _matching(a: Sequence[Run], b: Sequence[Run]) -> tuple[list[Run], list[Run]]:

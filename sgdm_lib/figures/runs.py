@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgdm_lib.checks import choice
-from sgdm_lib.figures.style import DASHES, LABELS, LOGARITHMIC, colours
+from sgdm_lib.figures.style import DASHES, LABELS, LOGARITHMIC, colours, words_left
 from sgdm_lib.gradients import GradientNoise
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.records import Run
@@ -81,8 +81,9 @@ def _readable_log(panel: Axes) -> None:
 
     panel.set_yscale("log")
     low, high = panel.get_ylim()
-    few = high / low < 30
-    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    span = high / low
+    subs = (1, 1.5, 2, 3, 4, 5, 7) if span < 5 else (1, 2, 5) if span < 30 else (1,)
+    panel.yaxis.set_major_locator(LogLocator(subs=subs))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.yaxis.set_minor_formatter(NullFormatter())
 
@@ -173,7 +174,7 @@ def provenance(runs: Mapping[str, Sequence[Run]], names: Mapping[str, str]) -> S
                 "code": ", ".join(sorted({_commit(p["code_version"]) for p in found})) or "-",
             }
         )
-    return pandas.DataFrame(rows).style.hide(axis="index")
+    return words_left(pandas.DataFrame(rows).style.hide(axis="index"))
 
 
 def _machines(found: Sequence[Mapping[str, Any]]) -> str:

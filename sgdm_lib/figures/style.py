@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas.io.formats.style import Styler
 
 LABELS = {
     "epoch": "epochs",
@@ -35,6 +36,7 @@ def use_style() -> None:
         "axes.titlelocation": "left",
         "axes.titlesize": "medium",
         "figure.constrained_layout.use": True,
+        "figure.constrained_layout.wspace": 0.05,  # labels keep off the panel beside them
         "figure.dpi": 100,
         "figure.facecolor": "white",
         "font.size": 10.5,
@@ -77,6 +79,18 @@ def picture(figure: Figure, largest: int = 100_000) -> tuple[dict[str, Any], dic
         return {"image/svg+xml": svg}, {}
     png, size = retina_figure(figure, base64=True)
     return {"image/png": png}, {"image/png": size}
+
+
+def words_left(table: Styler) -> Styler:
+    """A table with its columns of words on the left; numbers stay under each other on the right."""
+    words = [name for name in table.columns if any(map(_is_word, table.data[name]))]
+    return table.set_properties(subset=words, **{"text-align": "left"}).apply_index(
+        lambda names: ["text-align: left" * (name in words) for name in names], axis="columns"
+    )
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and any(map(str.isalpha, value))
 
 
 def colours(count: int) -> list[str]:
