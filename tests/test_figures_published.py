@@ -7,8 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from sgdm_lib import figures
+from sgdm_lib import claims, figures
 from sgdm_lib.claims import Curve, Given, Published, Verdict
+from sgdm_lib.figures.ends import ends_table
 
 mpl.use("agg")
 PAPER = Published(Path(__file__).resolve().parents[1] / "chapters" / "paper_curves")
@@ -96,6 +97,34 @@ def test_four_panels_of_a_single_row_stand_two_by_two():
     assert [panel.get_subplotspec().rowspan.start for panel in two.axes] == [0] * 4 + [1] * 4
 
 
+def test_a_table_of_ends_marks_the_best_and_leaves_out_what_was_not_run():
+    made = {}
+    for name, level, seeds in (("a", 1.0, 2), ("b", 2.0, 1)):
+        for quantity in ("gradient_norm", "test_accuracy"):
+            epochs = np.arange(1, 11)
+            values = np.full(10, level)
+            made[name, quantity] = Curve(
+                epochs, epochs, epochs, values, values - 0.1, values + 0.1, values, seeds, 10
+            )
+    table = ends_table(
+        Given(made), {"A": "a", "B": "b", "C": "c"}, ["gradient_norm", "test_accuracy"]
+    )
+    html = table.to_html()
+    assert table.data["schedule"].tolist() == ["A", "B"]
+    assert table.data["seeds"].tolist() == [2, 1]
+    assert table.data["gradient norm, authors'"].tolist() == [
+        "1.000 (0.900\xa0to\xa01.100)",
+        "2.000",
+    ]
+    assert html.count("font-weight: bold") == 1
+    assert "row0_col2" in html.partition("font-weight")[0], "the lowest norm"
+    assert "row1_col3" in html.partition("font-weight")[0], "the highest accuracy"
+    nothing = ends_table(NONE, {"A": "a"})
+    assert nothing.data.iloc[0, 0] == "not yet run"
+    with pytest.raises(ValueError, match="quantity must be one of"):
+        ends_table(NONE, {}, ["beauty"])
+
+
 def test_unknown_quantities_are_refused():
     with pytest.raises(ValueError, match="did you mean 'gradient_norm'"):
         figures.panels([], ["gradient_nrm"])
@@ -130,7 +159,6 @@ def test_verdict_table():
     html = figures.verdict_table({"A": verdict("not reproduced", 2.0)}).to_html()
     assert "A" in html
     assert "✗ not reproduced" in html
-    assert "text-align: left" in html, "words stand on the left"
 
 
 def test_ratio_panels():

@@ -47,7 +47,7 @@ TWO_RULERS = (
 
 
 def _warmup(optimizer: str, after: str, others: tuple[str, ...]) -> dict[str, Test]:
-    """Warm-up to 0.5 ahead of the others in all three quantities."""
+    """Warm-up to 0.5 ahead of the others in all quantities."""
     runs: dict[str, Any] = {
         "run": f"{optimizer}/warmup_{after}_max0.5",
         "others": tuple(f"{optimizer}/{other}" for other in others),
@@ -55,6 +55,7 @@ def _warmup(optimizer: str, after: str, others: tuple[str, ...]) -> dict[str, Te
     words = {"const": "then constant", "cosine": "then cosine"}[after]
     return {
         f"{words}, norm": partial(ends_lowest, **runs),
+        f"{words}, exact norm": partial(ends_lowest, **runs, **EXACT),
         f"{words}, loss": partial(ends_lowest, **runs, **LOSS),
         f"{words}, accuracy": partial(ends_highest, **runs),
     }
@@ -145,6 +146,7 @@ _CLAIMS = (
         "abstract",
         "23-warm-up",
         _warmup("nshb", "cosine", WITHOUT_WARMUP) | _warmup("nshb", "const", WITHOUT_WARMUP),
+        note=TWO_RULERS,
     ),
     Claim(
         "L6a",

@@ -148,7 +148,7 @@ def _effort_axis(panel: Axes, over: str) -> None:
     from matplotlib.ticker import EngFormatter, MaxNLocator
 
     panel.xaxis.set_major_locator(MaxNLocator(5))
-    if over != "epoch":
+    if over in ("step", "sfo"):
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 

@@ -1,0 +1,69 @@
+"""Where runs end, as a table: every schedule in every quantity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sgdm_lib.checks import choice
+from sgdm_lib.claims.curves import QUANTITIES, Curve, Source
+
+if TYPE_CHECKING:
+    from pandas.io.formats.style import Styler
+
+HEADS = {
+    "gradient_norm": "gradient norm, authors'",
+    "exact_gradient_norm": "gradient norm, exact",
+    "empirical_loss": "training loss",
+    "test_accuracy": "test accuracy (%)",
+}
+DIGITS = {"gradient_norm": 3, "exact_gradient_norm": 2, "empirical_loss": 2, "test_accuracy": 1}
+
+
+def ends_table(
+    source: Source, runs: Mapping[str, str], quantities: Sequence[str] = tuple(HEADS)
+) -> Styler:
+    """Where runs end: mean over the seeds and, below it, smallest to largest; the best in bold.
+
+    The end is the mean over the last tenth of the epochs, as in the criteria.
+
+    Args:
+        source: where the curves come from.
+        runs: short names of runs by label; those that have not been run are left out.
+        quantities: keys of ``claims.QUANTITIES``, a column each.
+
+    Raises:
+        ValueError: if a quantity is unknown.
+    """
+    import pandas
+
+    curves: dict[str, dict[str, Curve]] = {}
+    for name in quantities:
+        choice("quantity", name, QUANTITIES)
+        found = {label: source.curve(run, name) for label, run in runs.items()}
+        curves[name] = {label: curve for label, curve in found.items() if curve is not None}
+    shown = [label for label in runs if any(label in found for found in curves.values())]
+    rows = [
+        {"schedule": label, "seeds": max(f[label].seeds for f in curves.values() if label in f)}
+        | {HEADS[name]: _words(curves[name].get(label), DIGITS[name]) for name in quantities}
+        for label in shown
+    ] or [{"schedule": "not yet run"}]
+    bold = pandas.DataFrame("", index=range(len(rows)), columns=list(rows[0]))
+    for name, found in curves.items():
+        if found:
+            bold.loc[shown.index(_best(found, name)), HEADS[name]] = "font-weight: bold"
+    return pandas.DataFrame(rows).style.hide(axis="index").apply(lambda _: bold, axis=None)
+
+
+def _best(found: Mapping[str, Curve], quantity: str) -> str:
+    pick = max if quantity == "test_accuracy" else min
+    return pick(found, key=lambda label: found[label].last()[0])
+
+
+def _words(curve: Curve | None, digits: int) -> str:
+    if curve is None:
+        return "-"
+    mean, low, high = (f"{value:.{digits}f}" for value in curve.last())
+    gap = "\N{NO-BREAK SPACE}"
+    band = f" ({low}{gap}to{gap}{high})" if curve.seeds > 1 else ""
+    return f"{mean}{' (diverged)' if curve.diverged else ''}{band}"
