@@ -192,7 +192,27 @@ def test_a_report_shows_all_that_a_reader_needs(tmp_path):
     assert "Recorded: 4 runs" in html
     nshb = "cnn10k/cifar100/nshb/x2: seeds "
     assert html.count(nshb) == 1, "a line an experiment"
+    assert "<code>sgdm run cnn10k/cifar100/nshb/x2 --seeds 0 --out again</code>" in html
+    assert "<code>sgdm scorecard K3</code>" in html
     assert "Recorded:" not in Report(CLAIMS["K14"], tmp_path)._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("claim", "file"),
+    [
+        ("K5", "cifar100_resnet18.csv"),
+        ("K10", "sfo_tables.csv"),
+        ("K12", "sfo_tables.csv"),
+        ("K13", "wall_clock.csv"),
+        ("K14", "tiny_imagenet_resnet18.csv"),
+    ],
+)
+def test_a_report_leads_to_the_file_that_decided(claim, file, tmp_path):
+    shutil.copytree(CHAPTERS / "paper_curves", tmp_path / "paper_curves")
+    html = Report(CLAIMS[claim], tmp_path)._repr_html_()
+    found = re.findall(r'href="paper_curves/kamo2025/([^"]+)"', html)
+    assert found == [file]
+    assert (CHAPTERS / "paper_curves/kamo2025" / file).is_file()
 
 
 def test_a_scorecard_is_a_table_and_a_frame(tmp_path):

@@ -24,6 +24,8 @@ NAMES_IN_FIGURES = {
 """Optimizers as the papers' legends name them."""
 SFO_RUNS = {"sfo/b128": "nshb/constant"}
 """The run of the SFO tables that the figures show, and what it is called there."""
+PRINTED = {"sfo": "sfo_tables.csv", "seconds": "wall_clock.csv"}
+"""The files with the numbers of the paper's tables, by unit."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Published:
             The number; None if no table has it.
         """
         size, _, growth = run.removeprefix("sfo/b").partition("_x2_every")
-        file = {"sfo": "sfo_tables.csv", "seconds": "wall_clock.csv"}.get(unit)
+        file = PRINTED.get(unit)
         if file is None or not size.isdigit() or self.dataset != "cifar100":
             return None
         rows = pd.read_csv(self.folder / "kamo2025" / file)

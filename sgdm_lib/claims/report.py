@@ -11,7 +11,8 @@ from pathlib import Path
 from sgdm_lib import estimate, papers
 from sgdm_lib.claims.claim import Claim
 from sgdm_lib.claims.curves import Source
-from sgdm_lib.claims.published import Published
+from sgdm_lib.claims.effort import cheaper
+from sgdm_lib.claims.published import PRINTED, Published
 from sgdm_lib.claims.recorded import Recorded
 from sgdm_lib.claims.scorecard import COLUMNS, IN_THE_PAPER, sources
 from sgdm_lib.claims.verdict import Verdict
@@ -86,18 +87,33 @@ class Report:
         )
 
     def _data(self, found: dict[str, Source]) -> str:
-        links, recorded = [], []
+        links: list[str] = []
+        recorded: list[str] = []
         for source in found.values():
             if isinstance(source, Published):
-                name = f"{source.dataset}_resnet18.csv"
-                links.append(f'<a href="paper_curves/kamo2025/{name}">{name}</a>')
+                links += (
+                    f'<a href="paper_curves/kamo2025/{name}">{name}</a>'
+                    for name in self._tables(source)
+                )
             elif isinstance(source, Recorded):
                 for name in dict.fromkeys(map(source.name, self.claim.runs)):
                     if name in papers.catalogue():
                         recorded += source.folders(name)
         if recorded:
             links.append("the recorded runs below")
-        return (", ".join(dict.fromkeys(links)) or "none yet") + ".</p>" + _records(recorded)
+        again = f" <em>Again:</em> <code>sgdm scorecard {self.claim.id}</code>.</p>"
+        return (", ".join(dict.fromkeys(links)) or "none yet") + "." + again + _records(recorded)
+
+    def _tables(self, paper: Published) -> list[str]:
+        """The files that the tests read of the paper: its curves, or the numbers it prints."""
+        curves = f"{paper.dataset}_resnet18.csv"
+        printed = (
+            PRINTED.get(test.keywords.get("unit", "sfo"), curves)
+            if test.func is cheaper and "threshold" in test.keywords
+            else curves
+            for test in self.claim.tests.values()
+        )
+        return list(dict.fromkeys(printed))
 
     def _commands(self) -> str:
         names = [name for group in self.missing().values() for name in group]
@@ -128,7 +144,8 @@ def _records(folders: Iterable[str]) -> str:
     )
     return (
         f"<details><summary>Recorded: {count} run{'s' * (count != 1)}</summary>"
-        f"<ul>{lines}</ul></details>"
+        f"<ul>{lines}</ul><p>One again: <code>sgdm run {next(iter(seeds))} --seeds 0 "
+        f"--out again</code></p></details>"
     )
 
 
