@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sgdm_lib import data, estimate, papers, records
+from sgdm_lib.checks import choice
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.records import Run
 from sgdm_lib.versions import versions
@@ -15,7 +16,18 @@ from sgdm_lib.versions import versions
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
-__all__ = ["Record", "packages", "recorded", "sources", "survey", "times"]
+__all__ = [
+    "MACHINES",
+    "Machine",
+    "Record",
+    "assumptions",
+    "expected",
+    "packages",
+    "recorded",
+    "sources",
+    "survey",
+    "times",
+]
 
 SOURCES = {
     "digits": ("UCI, by way of scikit-learn", "CC BY 4.0"),
@@ -27,6 +39,53 @@ SOURCES = {
 """Where each data set comes from, and its licence. The repository carries none of them."""
 
 UNBROKEN = "\u00a0"  # a space at which a narrow column does not break
+
+
+_TO = f"{UNBROKEN}to{UNBROKEN}"
+
+
+class Machine(NamedTuple):
+    """What is assumed of a machine that was not at hand; pairs are the careful and the hopeful."""
+
+    peak: float
+    """Its data sheet's single-precision FLOP a second, without tensor cores."""
+    share: tuple[float, float]
+    """The share of it that training a convolutional network gets."""
+    overhead: tuple[float, float]
+    """Seconds of a step besides its images, replayed as a CUDA graph."""
+    price: float
+    """Of an hour, in US dollars: electricity for one's own, rent for the other."""
+
+    def seconds(self, experiment: Experiment) -> tuple[float, float]:
+        """Expected time of a ResNet-18 run, from slow to fast.
+
+        >>> run = papers.catalogue()["kamo2025/cifar100/nshb/constant"]
+        >>> slow, fast = MACHINES["H200"].seconds(run)
+        >>> 1 < slow / fast < 3
+        True
+
+        Raises:
+            ValueError: if the network is another.
+        """
+        choice("model", experiment.model, (NETWORK,))
+        _, height, width = data.size(experiment.dataset).shape
+        flop = FLOP * (height * width) / 32**2 * estimate.images(experiment)
+        steps = estimate.plan_of(experiment).total_steps
+        slow, fast = (
+            steps * overhead + flop / (self.peak * share)
+            for share, overhead in zip(self.share, self.overhead, strict=True)
+        )
+        return slow, fast
+
+
+NETWORK = "resnet18"
+FLOP = 3.33e9
+"""ResNet-18, forward and backward, an image of 32 x 32: three times its forward pass."""
+MACHINES = {
+    "laptop GPU": Machine(12e12, (0.25, 0.5), (3e-3, 1e-3), 0.03),
+    "H200": Machine(67e12, (0.25, 0.5), (1.5e-3, 0.6e-3), 3.5),
+}
+"""Machines of the table of expected times. Nothing here has been measured."""
 
 
 class Record(NamedTuple):
@@ -121,6 +180,58 @@ def times(device: str = "auto") -> Styler:
                 "images, M": estimate.images(longest) / 1e6,
                 "longest": estimate.duration(max(seconds)).replace(" ", UNBROKEN),
                 "all": estimate.duration(sum(seconds)).replace(" ", UNBROKEN),
+            }
+        )
+    return _show(rows)
+
+
+def expected(groups: Iterable[str] = ("kamo2025", "kondo2025")) -> Styler:
+    """Expected time and cost of the papers' runs where they have not been timed: arithmetic.
+
+    ``steps x overhead + images x FLOP / (share x peak)`` with the assumptions of
+    :data:`MACHINES`; one line for each machine and group of runs, one seed each.
+
+    Args:
+        groups: beginnings of names in the catalogue.
+    """
+    rows = []
+    catalogue = papers.catalogue()
+    runs = [name for name in catalogue if name.startswith(tuple(groups))]
+    for machine, assumed in MACHINES.items():
+        for group, names in _grouped(runs).items():
+            each = [assumed.seconds(catalogue[name]) for name in names]
+            slow, fast = (sum(times) / 3600 for times in zip(*each, strict=True))
+            longest = max(each)
+            rows.append(
+                {
+                    "machine": machine,
+                    "runs": group,
+                    "of them": len(names),
+                    "longest, h": f"{longest[1] / 3600:.1f}{_TO}{longest[0] / 3600:.1f}",
+                    "all, h": f"{fast:,.0f}{_TO}{slow:,.0f}",
+                    "cost, USD": f"{fast * assumed.price:,.0f}{_TO}{slow * assumed.price:,.0f}",
+                }
+            )
+    return _show(rows)
+
+
+def assumptions() -> Styler:
+    """What :func:`expected` assumes: one line for each of :data:`MACHINES`.
+
+    >>> list(assumptions().data["machine"]) == list(MACHINES)
+    True
+    """
+    rows = []
+    for name, machine in MACHINES.items():
+        low, high = (100 * share for share in machine.share)
+        slow, fast = (1e3 * seconds for seconds in machine.overhead)
+        rows.append(
+            {
+                "machine": name,
+                "peak, TFLOP/s (fp32)": machine.peak / 1e12,
+                "share of it": f"{low:.0f}{_TO}{high:.0f}%",
+                "a step besides, ms": f"{fast:g}{_TO}{slow:g}",
+                "an hour, USD": f"{machine.price:g}",
             }
         )
     return _show(rows)

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from sgdm_lib import data, estimate, papers, reproduce
+from sgdm_lib import data, estimate, models, papers, reproduce
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.records import RecordError
 from sgdm_lib.training import fit
@@ -85,3 +87,36 @@ def test_the_books_own_records_are_as_catalogued():
     found = reproduce.survey(ROOT / "chapters/records")
     assert found
     assert [record.name for record in found if not record.as_catalogued] == []
+
+
+def test_expected_times_follow_from_what_is_assumed():
+    run = papers.catalogue()["kamo2025/cifar100/nshb/constant"]
+    machine = reproduce.Machine(peak=1e12, share=(0.25, 0.5), overhead=(0.002, 0.001), price=2.0)
+    slow, fast = machine.seconds(run)
+    work = estimate.images(run) * reproduce.FLOP
+    assert slow == pytest.approx(78_200 * 0.002 + work / 0.25e12)
+    assert fast == pytest.approx(78_200 * 0.001 + work / 0.5e12)
+    tiny = papers.catalogue()["kamo2025/tiny_imagenet/nshb/constant"]
+    per_image = machine._replace(overhead=(0.0, 0.0)).seconds(tiny)[0] / estimate.images(tiny)
+    assert per_image == pytest.approx(4 * reproduce.FLOP / 0.25e12), "four times the pixels"
+    with pytest.raises(ValueError, match="resnet18"):
+        machine.seconds(RUN)
+
+
+def test_the_work_of_an_image_is_three_forward_passes():
+    model = models.build("resnet18", (3, 32, 32), 100, seed=0)
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 3, 32, 32))
+    assert pytest.approx(3 * counter.get_total_flops(), rel=0.01) == reproduce.FLOP
+
+
+def test_expected_covers_every_run_of_the_papers_on_every_machine(monkeypatch):
+    machine = reproduce.Machine(1e12, (1.0, 1.0), (0.0, 0.0), 2.0)
+    monkeypatch.setattr(reproduce, "MACHINES", {"one": machine, "two": machine})
+    table = reproduce.expected().data
+    catalogue = papers.catalogue()
+    wanted = [name for name in catalogue if name.startswith(("kamo2025", "kondo2025"))]
+    assert table["of them"].sum() == 2 * len(wanted)
+    (row,) = reproduce.expected(["kamo2025/sfo"]).data.query("machine == 'one'").itertuples()
+    hours = sum(machine.seconds(catalogue[n])[0] for n in wanted if "/sfo/" in n) / 3600
+    assert row[-1] == f"{2 * hours:,.0f} to {2 * hours:,.0f}".replace(" ", reproduce.UNBROKEN)
