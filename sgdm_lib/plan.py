@@ -22,6 +22,7 @@ import numpy as np
 
 from sgdm_lib.checks import integer
 from sgdm_lib.schedules import Schedule, as_schedule
+from sgdm_lib.schedules.ranges import check_values, whole_batch_sizes
 
 if TYPE_CHECKING:
     import pandas
@@ -110,50 +111,23 @@ class TrainingPlan:
             )
         batch_size = batch_size.over(epochs=self.epochs, steps=0)
         put(self, "batch_size", batch_size)
-        put(self, "batch_sizes", self._whole_batch_sizes(batch_size))
+        sizes = whole_batch_sizes(
+            batch_size,
+            epochs=self.epochs,
+            n_train=self.n_train,
+            allow_shrinking=self.allow_shrinking,
+        )
+        put(self, "batch_sizes", sizes)
         put(self, "steps", -(-self.n_train // self.batch_sizes))
-        for name, high in (("lr", np.inf), ("momentum", 1.0), ("nu", 1.0)):
+        for name in ("lr", "momentum", "nu"):
             if getattr(self, name) is not None:
                 schedule = as_schedule(getattr(self, name), name)
-                put(self, name, schedule.over(epochs=self.epochs, steps=self.total_steps))
-                self._check_values(name, high)
+                schedule = schedule.over(epochs=self.epochs, steps=self.total_steps)
+                check_values(name, schedule, length=self._length(schedule))
+                put(self, name, schedule)
 
-    def _whole_batch_sizes(self, schedule: Schedule) -> np.ndarray:
-        values = schedule(np.arange(self.epochs))
-        bad = ~(np.isfinite(values) & (values > 0) & (np.ceil(values) <= self.n_train))
-        if bad.any():
-            epoch = int(bad.argmax())
-            raise ValueError(
-                f"batch_size must be between 1 and n_train = {self.n_train}, got "
-                f"{values[epoch]:g} in epoch {epoch + 1} from {schedule}: cap the schedule"
-            )
-        sizes = np.ceil(values).astype(np.int64)
-        shrinks = np.flatnonzero(np.diff(sizes) < 0)
-        if shrinks.size and not self.allow_shrinking:
-            epoch = int(shrinks[0]) + 1
-            raise ValueError(
-                f"batch_size must not shrink, got {sizes[epoch]} in epoch {epoch + 1} after "
-                f"{sizes[epoch - 1]} from {schedule}: make it grow, or pass allow_shrinking=True"
-            )
-        return sizes
-
-    def _check_values(self, name: str, high: float) -> None:
-        values = self._over_run(getattr(self, name))
-        top = values <= high if name == "nu" else values < high
-        bad = ~(np.isfinite(values) & (values >= 0) & top)
-        if bad.any():
-            at = int(bad.argmax())
-            limit = {"lr": ">= 0 and finite", "momentum": ">= 0 and < 1", "nu": ">= 0 and <= 1"}
-            schedule = getattr(self, name)
-            when = f"epoch {at + 1}" if schedule.unit == "epoch" else f"step {at} (from 0)"
-            raise ValueError(
-                f"{name} must be {limit[name]}, got {values[at]:g} in {when} of {schedule}: "
-                "change its start, factor or cap"
-            )
-
-    def _over_run(self, schedule: Schedule) -> np.ndarray:
-        length = self.epochs if schedule.unit == "epoch" else self.total_steps
-        return schedule(np.arange(length))
+    def _length(self, schedule: Schedule) -> int:
+        return self.epochs if schedule.unit == "epoch" else self.total_steps
 
     @cached_property
     def cumulative_steps(self) -> np.ndarray:
@@ -273,7 +247,7 @@ class TrainingPlan:
             try:
                 parts.append([name, schedule.to_dict()])
             except ValueError:  # a function without a name: its values, free of the last bits
-                values = self._over_run(schedule).astype(np.float32)
+                values = schedule(np.arange(self._length(schedule))).astype(np.float32)
                 parts.append([name, values.tolist()])
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 

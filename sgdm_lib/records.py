@@ -122,7 +122,9 @@ def load(folder: str | os.PathLike[str]) -> Run:
             f"no record in {folder}: run.json is missing; make it with 'sgdm run'"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordError(f"{folder / 'run.json'} is no readable record: {error}") from error
+        raise RecordError(
+            f"{folder / 'run.json'} is no readable record: {error}; restore {folder}, or delete it"
+        ) from error
     rows = _read_history(folder / "history.parquet")
     if provenance["status"] == "finished" and len(rows) != experiment.epochs:
         raise RecordError(
@@ -137,7 +139,9 @@ def _read_history(path: Path) -> pd.DataFrame:
         rows = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises types of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RecordError(f"{path} is no readable history: {reason}") from error
+        raise RecordError(
+            f"{path} is no readable history: {reason}; restore {path.parent}, or delete it"
+        ) from error
     if list(rows.columns) != list(COLUMNS):
         raise RecordError(f"{path} has the columns {list(rows.columns)}, not those of a history")
     try:

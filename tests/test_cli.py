@@ -29,6 +29,8 @@ def status_and_error(capsys, *arguments):
         (["run", "nosuch"], "nosuch"),
         (["run", "quick/digits/nshb/x2", "--seeds", "two"], "seeds must be like 0, 0-2 or 0,3,5"),
         (["run", "quick/digits/nshb/x2", "--seeds", "3-1"], "seeds must be like"),
+        (["run", "quick/digits/nshb/x2", "--seeds", "0,1-2-3"], "seeds must be like"),
+        (["run", "quick/digits/nshb/x2", "--seeds", "0,3-1"], "seeds must be like"),
         (["run", "quick/digits/nshb/x2", "--device", "abacus"], "device must be auto, cpu or cuda"),
         (["run", "quick/digits/nshb/x2", "--mode", "turbo"], "mode must be one of"),
         (["bench", "--batch-sizes", "many"], "batch-sizes must be like"),

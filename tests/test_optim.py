@@ -223,6 +223,8 @@ def test_sparse_and_complex_are_refused(kind):
         ({"lr": -0.1}, "lr must be a finite number >= 0, got -0.1: use a learning rate such as"),
         ({"lr": float("nan")}, "lr must be a finite number >= 0, got nan"),
         ({"lr": "0.1"}, "lr must be a finite number >= 0, got '0.1'"),
+        ({"lr": torch.tensor(float("nan"))}, r"lr must be a finite number >= 0, got nan: use"),
+        ({"lr": torch.tensor(-1.0)}, r"lr must be a finite number >= 0, got -1"),
         ({"lr": torch.ones(2)}, r"lr must be a float or a 0-dim tensor.*\(2,\): pass one number"),
         ({"momentum": 1.0}, "momentum must be a finite number >= 0 and < 1, got 1.0: use a mom"),
         ({"momentum": -0.5}, "momentum must be a finite number >= 0 and < 1, got -0.5"),

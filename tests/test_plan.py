@@ -226,7 +226,10 @@ def good(**changes):
             {"batch_size": 101},
             r"between 1 and n_train = 100, got 101 in epoch 1 .*cap the schedule",
         ),
-        ({"batch_size": 0}, r"batch_size must be between 1 and n_train = 100, got 0 in epoch 1"),
+        (
+            {"batch_size": 0},
+            r"batch_size must be between 1 and n_train = 100, got 0 .*: start at 1",
+        ),
         ({"batch_size": -1}, r"batch_size must be a finite number >= 0, got -1"),
         (
             {"batch_size": StageGrowth(8, 2, every=1)},
@@ -262,7 +265,8 @@ def good(**changes):
         ),
         ({"lr": linear(0.1, horizon=10)}, r"must be 130 steps.*got 10 .*shorter than the plan"),
         ({"lr": WarmUp(Constant(0.1), 10, Constant(1))}, r"WarmUp.length must be < 10, .* got 10"),
-        ({"lr": "0.1"}, r"lr must be a finite number >= 0, got '0.1'"),
+        ({"lr": "0.1"}, r"lr must be a finite number >= 0, got '0.1': give a number or a sched"),
+        ({"lr": lambda t: 0.1}, r"lr must be a finite number .*: wrap a function in UserSchedule"),
     ],
 )
 def test_bad_plans_are_refused_with_value_range_and_fix(changes, message):

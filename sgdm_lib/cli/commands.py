@@ -63,7 +63,8 @@ def run_each(args: argparse.Namespace) -> None:
     found = {name: run for pattern in args.names for name, run in papers.find(pattern).items()}
     jobs = [(name, run.replace(seed=seed)) for name, run in found.items() for seed in seeds]
     total = sum(estimate.seconds(run, args.device) for _, run in jobs)
-    print(f"{len(jobs)} runs, about {estimate.duration(total)} if none is done yet", flush=True)
+    count = f"{len(jobs)} runs" if len(jobs) > 1 else "1 run"
+    print(f"{count}, about {estimate.duration(total)} if none is done yet", flush=True)
     failed = []
     for i, (name, experiment) in enumerate(jobs, 1):
         folder = args.out / name / f"seed{experiment.seed}"
@@ -93,11 +94,11 @@ def _numbers(name: str, text: str) -> list[int]:
     """Whole numbers and spans of them: "0,3,5" or "0-2"."""
     try:
         parts = [part.split("-") for part in text.split(",")]
-        spans = [range(int(part[0]), int(part[-1]) + 1) for part in parts if len(part) <= 2]
+        spans = [range(int(part[0]), int(part[-1]) + 1) for part in parts]
     except ValueError:
-        spans = []
+        parts, spans = [], []
     found = [value for span in spans for value in span]
-    if not found:
+    if not found or not all(spans) or max(map(len, parts)) > 2:
         raise ValueError(f"{name} must be like 0, 0-2 or 0,3,5, got {text!r}")
     return found
 

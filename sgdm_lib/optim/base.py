@@ -121,11 +121,16 @@ def _host_number(value: float | Tensor) -> float | Tensor:
 
 
 def check_hyperparameter(name: str, value: float | Tensor) -> None:
-    """Refuse a number outside its range, or a tensor that is not 0-dim (ValueError)."""
-    if not isinstance(value, Tensor):
-        number(name, value, **RANGES[name])
-    elif value.ndim != 0:
+    """Refuse a number outside its range, or a tensor that is not 0-dim (ValueError).
+
+    A tensor on a GPU is not read: that would wait for the device.
+    """
+    if isinstance(value, Tensor) and value.ndim != 0:
         raise ValueError(
             f"{name} must be a float or a 0-dim tensor, got a tensor of shape "
             f"{tuple(value.shape)}: pass one number for each parameter group"
         )
+    if not isinstance(value, Tensor):
+        number(name, value, **RANGES[name])
+    elif value.device.type == "cpu":
+        number(name, value.item(), **RANGES[name])

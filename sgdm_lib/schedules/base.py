@@ -15,6 +15,16 @@ Unit = Literal["epoch", "step"]
 KINDS: dict[str, type[Schedule]] = {}
 POSITIVE = {"above": 0.0}
 NOT_NEGATIVE = {"at_least": 0.0}
+FIXES = {  # what to do about a field outside its range
+    "value": "a learning rate is about 0.1, a batch size at least 1",
+    "start": "give the value of the first epoch",
+    "end": "give the value to arrive at",
+    "factor": "2 doubles from stage to stage, 0.5 halves",
+    "every": "give the length of a stage",
+    "cap": "give a limit, or None for none",
+    "power": "1 is a straight line, 2 falls faster at first",
+    "horizon": "leave it open: the plan knows the run's length",
+}
 
 
 class Schedule(ABC):
@@ -111,8 +121,17 @@ def check_fields(schedule: Any, **limits: dict[str, float]) -> None:
     for field, limit in limits.items():
         value = getattr(schedule, field)
         if value is not None:
-            object.__setattr__(schedule, field, number(f"{name}.{field}", value, **limit))  # type: ignore[arg-type]
+            checked = number(f"{name}.{field}", value, **limit, fix=FIXES[field])
+            object.__setattr__(schedule, field, checked)
     choice(f"{name}.unit", schedule.unit, ["epoch", "step"])
+
+
+def check_schedule(name: str, value: Any) -> None:
+    """Refuse what is no schedule (ValueError)."""
+    if not isinstance(value, Schedule):
+        raise ValueError(
+            f"{name} must be a schedule, got {value!r}: write Constant(...) for one value"
+        )
 
 
 def shown_horizon(horizon: float | None) -> str:

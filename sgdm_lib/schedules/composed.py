@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from sgdm_lib.checks import integer
-from sgdm_lib.schedules.base import Schedule, Unit, check_fields, import_path
+from sgdm_lib.schedules.base import Schedule, Unit, check_fields, check_schedule, import_path
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class WarmUp(Schedule):
         then: the schedule afterwards, in the same unit.
 
     Raises:
-        ValueError: if the length is not positive or the units differ.
+        ValueError: if a part is no schedule, the length is not positive or the units differ.
 
     >>> from sgdm_lib.schedules import Cosine, GrowthTo
     >>> lr = WarmUp(GrowthTo(0.1, 0.5, every=3), 30, Cosine(0.5)).over(epochs=300, steps=0)
@@ -42,7 +42,10 @@ class WarmUp(Schedule):
     then: Schedule
 
     def __post_init__(self) -> None:
-        length = integer("WarmUp.length", self.length, at_least=1)
+        check_schedule("WarmUp.rise", self.rise)
+        check_schedule("WarmUp.then", self.then)
+        fix = "give the number of epochs or steps that the warm-up lasts"
+        length = integer("WarmUp.length", self.length, at_least=1, fix=fix)
         if self.rise.unit != self.then.unit:
             raise ValueError(
                 f"WarmUp.then must count in {self.rise.unit}s like WarmUp.rise, got "
@@ -100,7 +103,7 @@ class Cyclical(Schedule):
         period: length of a cycle in whole units, >= 1.
 
     Raises:
-        ValueError: if the period is not positive.
+        ValueError: if the cycle is no schedule or the period is not positive.
 
     >>> from sgdm_lib.schedules import StageGrowth
     >>> batch_size = Cyclical(StageGrowth(8, 2, every=2), 8)
@@ -112,7 +115,9 @@ class Cyclical(Schedule):
     period: int
 
     def __post_init__(self) -> None:
-        period = integer("Cyclical.period", self.period, at_least=1)
+        check_schedule("Cyclical.cycle", self.cycle)
+        fix = "give the number of epochs or steps in a cycle"
+        period = integer("Cyclical.period", self.period, at_least=1, fix=fix)
         cycle = self.cycle.over(epochs=period, steps=period)
         object.__setattr__(self, "period", period)
         object.__setattr__(self, "cycle", cycle)
@@ -153,7 +158,10 @@ class UserSchedule(Schedule):
     def __post_init__(self) -> None:
         check_fields(self)
         if not callable(self.function):
-            raise ValueError(f"UserSchedule.function must be callable, got {self.function!r}")
+            raise ValueError(
+                f"UserSchedule.function must be callable, got {self.function!r}: give a function "
+                "of the epoch (or step)"
+            )
 
     @property
     def formula(self) -> str:

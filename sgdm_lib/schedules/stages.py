@@ -282,4 +282,7 @@ def as_schedule(value: Schedule | float, name: str = "value") -> Schedule:
     >>> as_schedule(0.1)
     Constant(value=0.1, unit='epoch')
     """
-    return value if isinstance(value, Schedule) else Constant(number(name, value, at_least=0))
+    fix = "wrap a function in UserSchedule" if callable(value) else "give a number or a schedule"
+    if isinstance(value, Schedule):
+        return value
+    return Constant(number(name, value, at_least=0, fix=fix))
