@@ -23,6 +23,7 @@ def cost_ratios(
     pair: tuple[str, str],
     levels: Mapping[str, npt.ArrayLike],
     units: Sequence[str] = ("sfo", "step"),
+    title: str = "",
 ) -> Figure:
     """Effort of a run over that of a baseline until a level is reached, for every level.
 
@@ -33,6 +34,7 @@ def cost_ratios(
             quantities get a logarithmic axis that runs from right to left, so that training
             always goes to the right.
         units: what is paid: "sfo", "step", "epoch" or "seconds".
+        title: the ratio in words, such as "doubling / 128"; empty: the short names.
 
     Returns:
         The figure; below 1 the run is cheaper. Levels that one of the two never reaches are empty.
@@ -68,6 +70,6 @@ def cost_ratios(
             panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             panel.xaxis.set_minor_formatter(NullFormatter())
     _readable_log(axes[0][0])
-    axes[0][0].set_ylabel(f"effort of {pair[0]} / {pair[1]}")
+    axes[0][0].set_ylabel(f"effort, {title or ' / '.join(pair)}")
     _legend(figure)
     return figure

@@ -82,7 +82,8 @@ def _readable_log(panel: Axes) -> None:
     panel.set_yscale("log")
     low, high = panel.get_ylim()
     span = high / low
-    subs = (1, 1.5, 2, 3, 4, 5, 7) if span < 5 else (1, 2, 5) if span < 30 else (1,)
+    fine, finer = (1, 1.5, 2, 3, 4, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8)
+    subs = finer if span < 2.5 else fine if span < 5 else (1, 2, 5) if span < 30 else (1,)
     panel.yaxis.set_major_locator(LogLocator(subs=subs))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     panel.yaxis.set_minor_formatter(NullFormatter())
@@ -102,7 +103,9 @@ def plan_panels(plans: Mapping[str, TrainingPlan]) -> Figure:
     """Batch size and learning rate of each plan against the epoch: the papers' schedule panels."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(8.4, 3.1), layout="constrained")
+    figure, axes = plt.subplots(
+        1, 2, figsize=(8.4, 3.1), layout="constrained", gridspec_kw={"wspace": 0.08}
+    )
     for i, (label, plan) in enumerate(plans.items()):
         style: dict[str, Any] = {"color": colours(i + 1)[i], "ls": DASHES[i % len(DASHES)]}
         edges = np.arange(plan.epochs + 1)
@@ -193,7 +196,7 @@ def noise_table(noise: Mapping[str, GradientNoise], batch_sizes: Mapping[str, in
     """A table of gradient noise: signal, single-sample variance, and what a batch leaves of it."""
     import pandas
 
-    columns = ["schedule", "signal ||grad f||^2", "variance", "batch size", "variance / batch size"]
+    columns = ["schedule", "signal ‖∇f‖²", "variance σ²", "batch size b", "noise σ²/b"]
     rows = [
         (
             label,
