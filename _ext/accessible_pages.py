@@ -45,6 +45,10 @@ SOME_PAGES = {
         re.compile(r"<th( [^>]*)?>(?:&nbsp;|\s)*</th>"),
         r"<td\1></td>",
     ),
+    "a link begins with a space": (
+        re.compile(r"(Solution to)(<a [^>]*>) "),
+        r"\1 \2",
+    ),
     "a list's entries are no list items": (
         re.compile(r'role="doc-biblioentry"'),
         'role="listitem"',

@@ -1,7 +1,8 @@
 """Docstrings are written to be read in a terminal; make them read well on a page, too.
 
 An indented block in a docstring's description is a formula or a listing: shown as it is written,
-line by line. A bar is a bar: |x| is a norm or a count, never a substitution.
+line by line. A bar is a bar: |x| is a norm or a count, never a substitution. An attribute has its
+type from its annotation: "By theorem: the bound" is a sentence, not a type and a description.
 """
 
 import re
@@ -27,6 +28,19 @@ def show_formulas(app, what, name, obj, options, lines):
     lines[:] = out
 
 
+def keep_sentences(app, what, name, obj, options, lines):
+    """Remember an attribute's docstring, of which napoleon would take the first words as a type."""
+    if what in ("attribute", "property"):
+        app.env.temp_data["attribute's docstring"] = list(lines)
+
+
+def restore_sentences(app, what, name, obj, options, lines):
+    if what in ("attribute", "property"):
+        lines[:] = app.env.temp_data.pop("attribute's docstring")
+
+
 def setup(app):
     app.connect("autodoc-process-docstring", show_formulas, priority=400)  # before napoleon's 500
+    app.connect("autodoc-process-docstring", keep_sentences, priority=450)
+    app.connect("autodoc-process-docstring", restore_sentences, priority=550)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -19,10 +19,18 @@ def swap(app, docname, source):
     if done.is_file():
         source[0] = done.read_text("utf8")
         app.env.note_dependency(str(done))
+        if not any(Path(app.srcdir, "chapters", "records").rglob("run.json")):
+            source[0] = without_records(source[0])
     else:  # not executed in this build (sgdm book --chapter): its numbers are not known
         source[0] = re.sub(r"\{glue:text\}`[^`]*`", "(not executed)", source[0])
     if Path(app.env.doc2path(docname)).suffix == ".ipynb":
         source[0] = fold(source[0])
+
+
+def without_records(text):
+    """Where nothing at all is recorded, an ellipsis for each number that no cell could compute."""
+    made = set(re.findall(r'"application/papermill.record/([^"]+)"', text))
+    return re.sub(r"\{glue:text\}`([^`:]*)[^`]*`", lambda m: m[0] if m[1] in made else "…", text)
 
 
 def fold(text):
@@ -38,7 +46,7 @@ def fold(text):
             what = "parameters"
         elif "page.begin(" in code:
             what = "imports"
-        if what != "code" or len(code.splitlines()) > SHORT:
+        if what != "code" or len(code.splitlines()) > SHORT or "hide-input" in tags:
             cell["metadata"]["tags"] = [*tags, "hide-input"]
             prompt = {"code_prompt_show": f"Show the {what}", "code_prompt_hide": "Hide"}
             cell["metadata"]["mystnb"] = {**prompt, **cell["metadata"].get("mystnb", {})}

@@ -113,10 +113,10 @@ class Scorecard:
         claim = self.claims[key]
         page = f'<a href="{claim.chapter}.html#claim-{key.lower()}">{key}</a>'
         text = f"{escape(claim.statement)} <small>{escape(claim.where)}</small>"
-        cells = "".join(_cell(column, self.verdicts[key][column]) for column in self._columns())
+        cells = [_cell(column, self.verdicts[key][column]) for column in self._columns()]
         if not any(self.verdicts[key].values()):
-            cells = cells.removesuffix(NOTHING) + '<td class="not-yet-run">in the chapter</td>'
-        return f'<tr><th scope="row">{page} {text}</th>{cells}</tr>'
+            cells[-1] = f'<td class="not-yet-run"{_of("computed")}>in the chapter</td>'
+        return f'<tr><th scope="row">{page} {text}</th>{"".join(cells)}</tr>'
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,12 @@ def _cell(column: str, verdict: Verdict | None) -> str:
     unseeded = verdict.outcome == "not yet run" or column == "computed"
     seeds = "" if unseeded else f" <small>{many}</small>"
     why = f' title="{escape(verdict.evidence)}"' if verdict.undecided else ""
-    return f'<td class="{kind}"{why}>{verdict.mark} {word}{seeds}</td>'
+    return f'<td class="{kind}"{_of(column)}{why}>{verdict.mark} {word}{seeds}</td>'
+
+
+def _of(column: str) -> str:
+    """The column's heading as an attribute: on a narrow screen the cells stand below each other."""
+    return f' data-of="{COLUMNS[column]}"'
 
 
 def scorecard(chapters: Path, ids: Iterable[str] | None = None) -> Scorecard:

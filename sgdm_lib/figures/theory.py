@@ -166,6 +166,9 @@ def stability_map(
 ) -> Figure:
     """Spectral radius over lr and momentum, one panel a method; the limit of stability drawn in.
 
+    The ground stands for an error that stays, ink for one that shrinks, so that the map can be
+    read on white as well as inverted on a dark page.
+
     Args:
         lr: horizontal values, (m,).
         momentum: vertical values, (k,).
@@ -174,26 +177,29 @@ def stability_map(
         x: horizontal axis label.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator
 
-    size = (3.3 * len(radii), 3.6)
+    size = (2.6 * len(radii), 3.4)
     figure, axes = plt.subplots(
         1, len(radii), figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
     )
     levels = np.array([0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0])
+    shades = plt.get_cmap("Blues_r")(np.linspace(0.08, 1.0, len(levels) - 1))
     for panel, (title, radius) in zip(axes.flat, radii.items(), strict=True):
         inside = np.minimum(radius, 1.0)
-        filled = panel.contourf(lr, momentum, inside, levels=levels, cmap="cividis")
+        filled = panel.contourf(lr, momentum, inside, levels=levels, colors=shades)
         outside = np.where(np.asarray(radius) > 1.0, 1.0, np.nan)
         panel.contourf(lr, momentum, outside, levels=[0.5, 1.5], colors=["#f3d9cd"])
         panel.plot(limits[title], momentum, color="#d55e00", lw=2, label="limit of stability")
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(numticks=9))
         panel.set_xlim(np.min(lr), np.max(lr))
         panel.set_title(title)
-        panel.set_xlabel(x)
         panel.grid(visible=False)
     axes[0][0].set_ylabel("momentum")
-    bar = figure.colorbar(filled, ax=list(axes.flat), ticks=levels[[0, 2, 4, 5, 6, 7, 8]])
+    bar = figure.colorbar(filled, ax=list(axes.flat), ticks=levels)
     bar.set_label("error kept per step")
+    figure.supxlabel(x, fontsize="medium")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside upper center")
     return figure
 
