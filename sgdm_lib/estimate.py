@@ -1,19 +1,21 @@
 """How long a run will take on this machine, measured in a second or two before it starts.
 
 A step of batch size b costs about ``overhead + b * per_image`` seconds. Both are timed here, for
-the experiment's network on the chosen device, at two small batch sizes. Measuring the full gradient
-costs as much an image as training does, testing a third. Good to a factor of about two.
+the experiment's network on the chosen device, at two small batch sizes, taking turns; the shortest
+of the times counts, since whatever else the machine does only adds to them. Measuring the full
+gradient costs as much an image as training does, testing a third. Good to a factor of about two.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from statistics import median
 from typing import NamedTuple
 
 import torch
@@ -28,7 +30,8 @@ from sgdm_lib.training import choose_device
 __all__ = ["describe", "duration", "images", "plan_of", "seconds"]
 
 SMALL, LARGE = 1, 4
-REPEATS = 3  # the first of them warms up
+ROUNDS = 3  # at least
+ENOUGH = 0.1  # seconds in all, and no more rounds then
 SHARED = "SGDM_SPEEDS"  # a folder: the chapters of one build measure each network once
 TEST_SHARE = 1 / 3  # a forward pass against forward, backward and update
 
@@ -116,9 +119,23 @@ def _measure(model: str, shape: tuple[int, int, int], classes: int, device: str)
         dataset="digits", model=model, optimizer="nshb", epochs=1, batch_size=1, lr=0.1
     )
     step = make_step(run, built)
-    small, large = (_time(step, b, shape, classes, device) for b in (SMALL, LARGE))
+    small, large = _shortest(lambda b: _time(step, b, shape, classes, device))
     per_image = max((large - small) / (LARGE - SMALL), 1e-9)
     return Speed(max(small - SMALL * per_image, 0.0), per_image)
+
+
+def _shortest(timed: Callable[[int], float]) -> tuple[float, float]:
+    """The shortest times of the small and the large batch, measured in turns.
+
+    In turns, a disturbance seldom hits one batch size alone. Quick networks get more rounds.
+    """
+    timed(SMALL), timed(LARGE)  # warm up
+    small, large, spent, rounds = math.inf, math.inf, 0.0, 0
+    while rounds < ROUNDS or spent < ENOUGH:
+        one, other = timed(SMALL), timed(LARGE)
+        small, large = min(small, one), min(large, other)
+        spent, rounds = spent + one + other, rounds + 1
+    return small, large
 
 
 def _time(
@@ -126,10 +143,7 @@ def _time(
 ) -> float:
     x = torch.randn(batch_size, *shape, device=device)
     y = torch.arange(batch_size, device=device) % classes
-    times = []
-    for _ in range(REPEATS):
-        begin = time.perf_counter()
-        step(x, y)
-        float(step.loss_sum)  # wait for the device
-        times.append(time.perf_counter() - begin)
-    return median(times[1:])
+    begin = time.perf_counter()
+    step(x, y)
+    float(step.loss_sum)  # wait for the device
+    return time.perf_counter() - begin

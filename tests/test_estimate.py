@@ -42,3 +42,17 @@ def test_processes_that_share_a_folder_measure_once(tmp_path, monkeypatch):
     assert json.loads(file.read_text()) == [0.25, 0.5]
     estimate.seconds(RUN.replace(model="cnn"), "cpu")
     assert len(measured) == 2
+
+
+def test_a_disturbed_timing_does_not_count():
+    """Batches of 1 take 2 s and of 4 take 5 s; now and then something else holds them up."""
+    delays = iter([9, 0, 50, 0, 0, 0, 7, 100])
+    truth = {estimate.SMALL: 2.0, estimate.LARGE: 5.0}
+    assert estimate._shortest(lambda b: truth[b] + next(delays)) == (2.0, 5.0)
+
+
+def test_a_quick_network_is_timed_more_often():
+    calls = []
+    estimate._shortest(lambda b: calls.append(b) or 1e-3)
+    spent = (len(calls) - 2) * 1e-3
+    assert spent == pytest.approx(estimate.ENOUGH, abs=3e-3)
