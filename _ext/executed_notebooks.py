@@ -29,8 +29,10 @@ def swap(app, docname, source):
 
 def without_records(text):
     """Where nothing at all is recorded, an ellipsis for each number that no cell could compute."""
-    made = set(re.findall(r'"application/papermill.record/([^"]+)"', text))
-    return re.sub(r"\{glue:text\}`([^`:]*)[^`]*`", lambda m: m[0] if m[1] in made else "…", text)
+    outputs = [out for cell in json.loads(text)["cells"] for out in cell.get("outputs", [])]
+    made = {out.get("metadata", {}).get("scrapbook", {}).get("name") for out in outputs}
+    number = r"\{glue:text\}`([^`:]*)[^`]*`"
+    return re.sub(number, lambda found: found[0] if found[1] in made else "…", text)
 
 
 def fold(text):

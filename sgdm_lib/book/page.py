@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sgdm_lib import claims
+from sgdm_lib.book import unrecorded
 from sgdm_lib.book.notebooks import PARAMETERS, SCALES, assignments, find_root
 from sgdm_lib.checks import choice, integer
 from sgdm_lib.records import Run
@@ -61,16 +62,23 @@ def begin(scale: str, seeds: int, device: str, records: str | None) -> Settings:
     if scale == "quick":  # nets this small gain nothing from threads, which wait for each other
         torch.set_num_threads(1)
     use_style()
+    if shell := _shell():
+        unrecorded.allow(shell, find_root() / "chapters")
     return Settings(scale, range(seeds), device, None if records is None else Path(records))
+
+
+def _shell() -> Any:
+    """IPython's shell in a notebook, else None."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return None
+    return get_ipython()
 
 
 def _refuse_unknown() -> None:
     """Papermill only warns of a parameter that the chapter does not have."""
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return
-    shell: Any = get_ipython()
+    shell = _shell()
     for source in shell.user_ns.get("In", []) if shell else []:
         if source.startswith("# Parameters\n"):
             for name in assignments(source):
