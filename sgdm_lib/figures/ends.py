@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 HEADS = {
-    "gradient_norm": "gradient norm, authors'",
-    "exact_gradient_norm": "gradient norm, exact",
+    "gradient_norm": "authors' norm",
+    "exact_gradient_norm": "exact norm",
     "empirical_loss": "training loss",
-    "test_accuracy": "test accuracy (%)",
+    "test_accuracy": "test acc. (%)",
 }
 DIGITS = {"gradient_norm": 3, "exact_gradient_norm": 2, "empirical_loss": 2, "test_accuracy": 1}
 
@@ -23,7 +23,7 @@ DIGITS = {"gradient_norm": 3, "exact_gradient_norm": 2, "empirical_loss": 2, "te
 def ends_table(
     source: Source, runs: Mapping[str, str], quantities: Sequence[str] = tuple(HEADS)
 ) -> Styler:
-    """Where runs end: mean over the seeds and, below it, smallest to largest; the best in bold.
+    """Where runs end: mean over the seeds and, in brackets, smallest to largest; the best in bold.
 
     The end is the mean over the last tenth of the epochs, as in the criteria.
 
@@ -64,6 +64,5 @@ def _words(curve: Curve | None, digits: int) -> str:
     if curve is None:
         return "-"
     mean, low, high = (f"{value:.{digits}f}" for value in curve.last())
-    gap = "\N{NO-BREAK SPACE}"
-    band = f" ({low}{gap}to{gap}{high})" if curve.seeds > 1 else ""
+    band = f" ({low}\N{EN DASH}{high})" if curve.seeds > 1 else ""
     return f"{mean}{' (diverged)' if curve.diverged else ''}{band}"

@@ -189,7 +189,7 @@ def _machines(found: Sequence[Mapping[str, Any]]) -> str:
 
 def _commit(version: str) -> str:
     """The commit of a code version such as ``0.1.0+fa791dbb9b (source ...)``."""
-    return version.split(" ")[0].rpartition("+")[2]
+    return version.split(" ")[0].rpartition("+")[2][:7]
 
 
 def noise_table(noise: Mapping[str, GradientNoise], batch_sizes: Mapping[str, int]) -> Styler:
