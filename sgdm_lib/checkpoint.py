@@ -71,11 +71,13 @@ def load(folder: Path, experiment: Experiment, device: torch.device) -> dict[str
             shown = "; ".join(f"{k}: {a!r} there, {b!r} now" for k, (a, b) in differences.items())
             raise ValueError(
                 f"{path} belongs to another experiment ({shown}): choose another folder, or "
-                "start anew with resume=False"
+                "start anew with resume=False (sgdm run --fresh)"
             )
         return state
     if damaged:
-        raise RuntimeError(f"{damaged} and there is no other: start anew with resume=False")
+        raise RuntimeError(
+            f"{damaged} and there is no other: start anew with resume=False (sgdm run --fresh)"
+        )
     return None
 
 
