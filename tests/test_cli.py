@@ -35,6 +35,10 @@ def status_and_error(capsys, *arguments):
         (["run", "quick/digits/nshb/x2", "--mode", "turbo"], "mode must be one of"),
         (["bench", "--batch-sizes", "many"], "batch-sizes must be like"),
         (
+            ["bench", "quick/digits/nshb/x2", "--batch-sizes", "8,0"],
+            "batch size must be a whole number >= 1 and <= 1437, got 0",
+        ),
+        (
             ["bench", "quick/digits/nshb/x2", "--seconds", "0"],
             "seconds must be a finite number > 0",
         ),

@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from sgdm_lib import data
 from sgdm_lib.bench.loops import plain_loop
 from sgdm_lib.bench.steps import step_table
 from sgdm_lib.bench.tables import machine, write
+from sgdm_lib.checks import integer
 from sgdm_lib.experiment import Experiment
 
 __all__ = ["machine", "plain_loop", "run", "step_table", "write"]
@@ -42,7 +44,7 @@ def run(
         The files.
 
     Raises:
-        ValueError: if the device is not there.
+        ValueError: if the device is not there, or a batch size is not 1 .. number of samples.
         sgdm_lib.data.DataError: if the data set is not there.
     """
     if experiment is None:
@@ -55,6 +57,9 @@ def run(
             lr=0.1,
             augment=True,
         )
+    n_train = data.size(experiment.dataset).n_train
+    for b in batch_sizes:  # before minutes of timing
+        integer("batch size", b, at_least=1, at_most=n_train, fix="choose others")
     steps = step_table(experiment, batch_sizes, device=device, seconds=seconds, data_root=data_root)
     loops = plain_loop(experiment, batch_sizes, device=device, seconds=seconds, data_root=data_root)
     return [
