@@ -40,8 +40,8 @@ def ends_table(
     curves: dict[str, dict[str, Curve]] = {}
     for name in quantities:
         choice("quantity", name, QUANTITIES)
-        found = {label: source.curve(run, name) for label, run in runs.items()}
-        curves[name] = {label: curve for label, curve in found.items() if curve is not None}
+        asked = {label: source.curve(run, name) for label, run in runs.items()}
+        curves[name] = {label: curve for label, curve in asked.items() if curve is not None}
     shown = [label for label in runs if any(label in found for found in curves.values())]
     rows = [
         {"schedule": label, "seeds": max(f[label].seeds for f in curves.values() if label in f)}
