@@ -84,7 +84,7 @@ def load(name):
 
 @pytest.mark.filterwarnings("ignore")  # the trainers' own
 def test_huggingface_trainer(tmp_path):
-    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    transformers = pytest.importorskip("transformers", reason="needs sgdm-lib[recipes]")
     pytest.importorskip("accelerate", reason="accelerate is not installed")
     recipe = load("huggingface_trainer")
 
@@ -117,7 +117,7 @@ def test_huggingface_trainer(tmp_path):
 
 @pytest.mark.filterwarnings("ignore")  # the trainers' own
 def test_lightning_module(tmp_path):
-    lightning = pytest.importorskip("lightning.pytorch", reason="lightning is not installed")
+    lightning = pytest.importorskip("lightning.pytorch", reason="needs sgdm-lib[recipes]")
     recipe = load("lightning_module")
 
     class Module(recipe.PlanModule):

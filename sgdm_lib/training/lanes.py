@@ -36,7 +36,7 @@ def finished(folder: Path, experiment: Experiment) -> Run | None:
         shown = "; ".join(f"{k}: {a!r} there, {b!r} now" for k, (a, b) in differences.items())
         raise ValueError(
             f"{folder} holds another experiment ({shown}): choose another folder, or start anew "
-            "with resume=False"
+            "with resume=False (sgdm run: --fresh)"
         )
     if run.status not in ("finished", "diverged"):
         return None
