@@ -2,13 +2,16 @@
 
 An indented block in a docstring's description is a formula or a listing: shown as it is written,
 line by line. A bar is a bar: |x| is a norm or a count, never a substitution. An attribute has its
-type from its annotation: "By theorem: the bound" is a sentence, not a type and a description.
+type from its annotation: "By theorem: the bound" is a sentence, not a type and a description. So
+is "One row a run: its loss" under "Returns:".
 """
 
 import re
 
 SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields|Example|Examples|Note|Source):$")
 INDENT = "    "
+BAR = re.compile(r"\|(?=(?:[^`]|`[^`]+`|``[^`]+``)*$)")
+PROSE = re.compile(r"(\s+)([A-Z][^:]* [^:]*: )")
 
 
 def show_formulas(app, what, name, obj, options, lines):
@@ -24,8 +27,15 @@ def show_formulas(app, what, name, obj, options, lines):
                 out += ["::", ""]
         elif line.strip() and not indented:
             literal = False
-        out.append(line if literal and line.strip() else line.replace("|", r"\|"))
+        out.append(line if literal and line.strip() else BAR.sub(r"\\|", line))
     lines[:] = out
+
+
+def return_sentences(app, what, name, obj, options, lines):
+    """A colon before a sentence in "Returns:" says that there is no type to its left."""
+    for i, line in enumerate(lines[1:], 1):
+        if lines[i - 1].strip() == "Returns:":
+            lines[i] = PROSE.sub(r"\1: \2", line, count=1) if PROSE.match(line) else line
 
 
 def keep_sentences(app, what, name, obj, options, lines):
@@ -41,6 +51,7 @@ def restore_sentences(app, what, name, obj, options, lines):
 
 def setup(app):
     app.connect("autodoc-process-docstring", show_formulas, priority=400)  # before napoleon's 500
+    app.connect("autodoc-process-docstring", return_sentences, priority=410)
     app.connect("autodoc-process-docstring", keep_sentences, priority=450)
     app.connect("autodoc-process-docstring", restore_sentences, priority=550)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -39,9 +39,7 @@ SOURCES = {
 """Where each data set comes from, and its licence. The repository carries none of them."""
 
 UNBROKEN = "\u00a0"  # a space at which a narrow column does not break
-
-
-_TO = f"{UNBROKEN}to{UNBROKEN}"
+_TO = "–"  # words would make the table wider than a page
 
 
 class Machine(NamedTuple):
@@ -135,8 +133,10 @@ def _grouped(names: Iterable[str]) -> dict[str, list[str]]:
 def _show(rows: Sequence[dict[str, Any]]) -> Styler:
     import pandas
 
+    from sgdm_lib.figures.style import words_left
+
     table = pandas.DataFrame(rows).style.hide(axis="index")
-    return table.format(precision=1, thousands=",", na_rep="-")
+    return words_left(table.format(precision=1, thousands=",", na_rep="-"))
 
 
 def recorded(found: Sequence[Record]) -> Styler:

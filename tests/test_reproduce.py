@@ -119,4 +119,4 @@ def test_expected_covers_every_run_of_the_papers_on_every_machine(monkeypatch):
     assert table["of them"].sum() == 2 * len(wanted)
     (row,) = reproduce.expected(["kamo2025/sfo"]).data.query("machine == 'one'").itertuples()
     hours = sum(machine.seconds(catalogue[n])[0] for n in wanted if "/sfo/" in n) / 3600
-    assert row[-1] == f"{2 * hours:,.0f} to {2 * hours:,.0f}".replace(" ", reproduce.UNBROKEN)
+    assert row[-1] == f"{2 * hours:,.0f}–{2 * hours:,.0f}"

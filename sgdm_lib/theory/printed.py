@@ -236,7 +236,7 @@ def theorem_32_bound(
         smoothness: L.
         variance: sigma^2.
         initial_gap: Delta.
-        steps: T.
+        steps: the horizon T.
         version: "printed" or "repaired" conditions; the value is the same.
         optimizer: "nshb" or "shb".
 

@@ -174,7 +174,7 @@ class Counterexample:
     Args:
         momentum: beta.
         lr: eta, below the printed limit.
-        steps: T.
+        steps: the horizon T.
         measured: min over t < T of E|f'(theta_t)|^2, exact.
         bound: Theorem 3.1's value.
         stability_limit: lr above which the iteration diverges.
