@@ -49,6 +49,10 @@ PAGE = """<html><head><link rel="stylesheet" href="../s.css"><script>window.Math
 <details class="sd-dropdown"><summary>Proof</summary>it is so</details>
 <details class="hide"><summary>Show the imports</summary>import x</details>
 <details class="hide"><summary>Show the code</summary>x = 1</details>
+<div class="cell_input">claim()</div><div class="cell_input">a
+b
+c
+d</div>
 <script>alert()</script></section></article></body></html>"""
 
 
@@ -94,6 +98,13 @@ def test_only_what_paper_can_show_is_kept(joined):
     assert text.count('alt="first"') == 2
     assert "sgdm-play" not in text.split("</style>")[1]
     assert len(re.findall(r"<details[^>]* open", text)) == 2
+
+
+def test_short_code_is_marked_to_stay_with_its_result(joined):
+    _, text = joined
+    assert text.count('<div class="cell_input print-short">claim()') == 2
+    assert text.count('<div class="cell_input">a\n') == 2
+    assert ".print-short { break-after: avoid; }" in text
 
 
 @pytest.mark.book

@@ -16,14 +16,22 @@ __all__ = ["PDF", "find_chromium", "make_pdf"]
 
 PDF = "momentum-sgd-with-growing-batch-sizes.pdf"
 PRINTED_WIDTH = 658  # pixels of 1/96 inch between the margins of print.css, 174 mm
+FIGURES = 0.62  # printed size of a figure over its own
 TYPESET = """async () => {
     await MathJax.startup.promise;
     await document.fonts.ready;
     await Promise.all([...document.images].map(image => image.decode()));
 }"""
-FIT = """() => {
+FIT = r"""SCALE => {
     // Tables and formulas that are wider than the page become smaller; all else wraps.
+    // Figures have one scale, so that their letters have one size.
     const width = document.documentElement.clientWidth;
+    for (const image of document.querySelectorAll('figure img, .cell_output img')) {
+        // pixels to an inch: of an SVG, of a figure to play with, of a figure of many dots
+        const inch = /\.svg$/.test(image.src) ? 96 : image.src.startsWith('data:') ? 110 : 150;
+        const wide = SCALE * 96 / inch * image.naturalWidth;
+        image.style.width = `${Math.min(wide, image.parentElement.clientWidth)}px`;
+    }
     for (const e of document.querySelectorAll('table, mjx-container[display]')) {
         const room = e.parentElement.clientWidth;
         const wide = (e.matches('table') ? e : e.firstElementChild).scrollWidth;
@@ -84,7 +92,7 @@ def make_pdf(root: Path, build: Path) -> Path:
             page.evaluate(TYPESET)
             if wrong := page.locator("mjx-merror, [data-mjx-error]").count():
                 raise RuntimeError(f"{wrong} formulas cannot be typeset: see {whole}")
-            if wide := page.evaluate(FIT):
+            if wide := page.evaluate(FIT, FIGURES):
                 raise RuntimeError(f"{len(wide)} things are wider than the page, first: {wide[0]}")
             page.pdf(path=partial, prefer_css_page_size=True, print_background=True)
             numbers = _page_numbers(partial)

@@ -16,6 +16,9 @@ MATH_SIZE = "<script>MathJax.chtml = {matchFontHeight: false, scale: 1.12};</scr
 BOILERPLATE = ("Show the parameters", "Show the imports")
 """Cells that every chapter has; the box at its end tells its parameters."""
 
+SHORT = 3
+"""Lines of code that move to the next page with their result, rather than stand alone."""
+
 
 class Entry(NamedTuple):
     """A page of the book."""
@@ -116,6 +119,9 @@ def _simplify(article: Any) -> None:
             else:  # code; on paper there is nothing to show or to hide
                 folded.summary.decompose()
                 folded.unwrap()
+    for code in article.select(".cell_input"):
+        if len(code.get_text().strip().splitlines()) <= SHORT:
+            code["class"].append("print-short")
 
 
 def _localise(article: Any, file: Path, i: int, numbers: dict[Path, int], base: Path) -> None:

@@ -134,6 +134,6 @@ class Widget:
         import matplotlib.pyplot as plt
 
         figure, buffer = self.picture(), io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110)
+        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")  # a long legend, too
         plt.close(figure)
         return buffer.getvalue()
