@@ -27,7 +27,7 @@ def show_formulas(app, what, name, obj, options, lines):
                 out += ["::", ""]
         elif line.strip() and not indented:
             literal = False
-        out.append(line if literal and line.strip() else BAR.sub(r"\\|", line))
+        out.append(line.replace("``", "") if literal and line.strip() else BAR.sub(r"\\|", line))
     lines[:] = out
 
 
