@@ -64,5 +64,6 @@ def _words(curve: Curve | None, digits: int) -> str:
     if curve is None:
         return "-"
     mean, low, high = (f"{value:.{digits}f}" for value in curve.last())
-    band = f" ({low}\N{EN DASH}{high})" if curve.seeds > 1 else ""
+    dash = "\N{WORD JOINER}\N{EN DASH}\N{WORD JOINER}"  # no line ends at it
+    band = f" ({low}{dash}{high})" if curve.seeds > 1 else ""
     return f"{mean}{' (diverged)' if curve.diverged else ''}{band}"
