@@ -3,15 +3,21 @@
 An indented block in a docstring's description is a formula or a listing: shown as it is written,
 line by line. A bar is a bar: |x| is a norm or a count, never a substitution. An attribute has its
 type from its annotation: "By theorem: the bound" is a sentence, not a type and a description. So
-is "One row a run: its loss" under "Returns:".
+is "One row a run: its loss" under "Returns:". ArrayLike has its name, not the union it stands for.
 """
 
 import re
+
+from numpy.typing import ArrayLike
+from sphinx.util.typing import stringify_annotation
 
 SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Yields|Example|Examples|Note|Source):$")
 INDENT = "    "
 BAR = re.compile(r"\|(?=(?:[^`]|`[^`]+`|``[^`]+``)*$)")
 PROSE = re.compile(r"(\s+)([A-Z][^:]* [^:]*: )")
+
+
+ARRAY_LIKE = stringify_annotation(ArrayLike, "smart")
 
 
 def show_formulas(app, what, name, obj, options, lines):
@@ -49,7 +55,15 @@ def restore_sentences(app, what, name, obj, options, lines):
         lines[:] = app.env.temp_data.pop("attribute's docstring")
 
 
+def name_array_like(app, what, name, obj, options, signature, return_annotation):
+    """Change the types that autodoc has noted for the description."""
+    noted = app.env.temp_data.get("annotations", {}).get(name, {})
+    for parameter, words in noted.items():
+        noted[parameter] = words.replace(ARRAY_LIKE, "~numpy.typing.ArrayLike")
+
+
 def setup(app):
+    app.connect("autodoc-process-signature", name_array_like, priority=600)  # noted at 500
     app.connect("autodoc-process-docstring", show_formulas, priority=400)  # before napoleon's 500
     app.connect("autodoc-process-docstring", return_sentences, priority=410)
     app.connect("autodoc-process-docstring", keep_sentences, priority=450)
