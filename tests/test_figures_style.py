@@ -1,6 +1,7 @@
 """The house style: told apart by everyone, on white and in the dark; sharp and small; its mark."""
 
 import base64
+import io
 import itertools
 import re
 import xml.etree.ElementTree as ET
@@ -10,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 from sgdm_lib.figures import colours, logo, use_style
 from sgdm_lib.figures.style import picture
@@ -103,6 +105,23 @@ def test_text_in_figures_is_legible_on_both_grounds():
         values = np.array(to_rgb(plt.rcParams[name]))
         assert contrast(values, rgb("#ffffff")) >= 7
         assert contrast(in_the_dark(values), rgb(DARK_PAGE)) >= 7
+
+
+def test_lines_are_stored_in_few_colours_and_photographs_in_all():
+    use_style()
+    lines, axes = plt.subplots()
+    axes.plot(np.sin(np.arange(50)), color="#d55e00")
+    photograph, axes = plt.subplots()
+    axes.imshow(np.random.default_rng(0).random((50, 50, 3)))
+    few, all_ = (
+        Image.open(io.BytesIO(base64.b64decode(picture(figure, largest=0)[0]["image/png"])))
+        for figure in (lines, photograph)
+    )
+    assert few.mode == "P"
+    assert all_.mode == "RGBA"
+    distance = np.abs(np.asarray(few.convert("RGB")) - np.array([0xD5, 0x5E, 0x00])).max(axis=-1)
+    assert (distance <= 2).sum() > 1000, "the line has kept its colour"
+    plt.close("all")
 
 
 def test_pictures_are_svg_where_small_and_else_sharp_png():
