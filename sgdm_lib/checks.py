@@ -41,7 +41,7 @@ def number(
     """
     limits = [(">", above), (">=", at_least), ("<", below), ("<=", at_most)]
     wanted = " and ".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
-    ok = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    ok = isinstance(value, Real) and not isinstance(value, bool) and _finite(value)
     if (
         not ok
         or (above is not None and not value > above)
@@ -49,7 +49,7 @@ def number(
         or (below is not None and not value < below)
         or (at_most is not None and not value <= at_most)
     ):
-        message = f"{name} must be a finite number {wanted}".rstrip() + f", got {value!r}"
+        message = f"{name} must be a finite number {wanted}".rstrip() + f", got {_shown(value)}"
         raise ValueError(message + (f": {fix}" if fix else ""))
     return float(value)
 
@@ -78,7 +78,7 @@ def integer(
     whole = (
         isinstance(value, (int, float, Integral))
         and not isinstance(value, bool)
-        and math.isfinite(value)
+        and (isinstance(value, Integral) or math.isfinite(value))
         and value == int(value)
     )
     if (
@@ -86,7 +86,7 @@ def integer(
         or (at_least is not None and value < at_least)
         or (at_most is not None and value > at_most)
     ):
-        message = f"{name} must be a whole number {wanted}".rstrip() + f", got {value!r}"
+        message = f"{name} must be a whole number {wanted}".rstrip() + f", got {_shown(value)}"
         raise ValueError(message + (f": {fix}" if fix else ""))
     return int(value)
 
@@ -109,3 +109,18 @@ def choice(name: str, value: Any, allowed: Iterable[str], *, fix: str = "") -> s
         message = f"{name} must be one of {shown}, got {value!r}"
         raise ValueError(message + (f": {fix}" if fix else ""))
     return value
+
+
+def _finite(value: Any) -> bool:
+    """Whether a real number is finite as a float; an int may be too large to be one."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _shown(value: Any) -> str:
+    """A value as it was written, but a number of thousands of digits by its size."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a whole number of {value.bit_length()} bits"
+    return repr(value)

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Position", "Stage", "TrainingPlan"]
 
+MAX_EPOCHS = 10**6
+"""The most epochs of a plan, which keeps a few numbers for each of them."""
+MAX_STEPS = 10**9
+"""The most steps of a plan, which checks the hyperparameters of each of them."""
+
 
 class Stage(NamedTuple):
     """Consecutive epochs with one batch size."""
@@ -103,6 +108,8 @@ class TrainingPlan:
         put = object.__setattr__  # the dataclass is frozen for everyone else
         put(self, "n_train", integer("n_train", self.n_train, at_least=1))
         put(self, "epochs", integer("epochs", self.epochs, at_least=1))
+        fix = "every epoch has a row in the plan's table"
+        integer("epochs", self.epochs, at_most=MAX_EPOCHS, fix=fix)
         batch_size = as_schedule(self.batch_size, "batch_size")
         if batch_size.unit != "epoch" and not np.isscalar(self.batch_size):
             raise ValueError(
@@ -119,8 +126,10 @@ class TrainingPlan:
         )
         put(self, "batch_sizes", sizes)
         put(self, "steps", -(-self.n_train // self.batch_sizes))
+        fix = "plan fewer epochs or larger batches"
+        integer("total_steps of the plan", self.total_steps, at_most=MAX_STEPS, fix=fix)
         for name in ("lr", "momentum", "nu"):
-            if getattr(self, name) is not None:
+            if name != "nu" or self.nu is not None:  # None: an optimizer without nu
                 schedule = as_schedule(getattr(self, name), name)
                 schedule = schedule.over(epochs=self.epochs, steps=self.total_steps)
                 check_values(name, schedule, length=self._length(schedule))
@@ -148,6 +157,52 @@ class TrainingPlan:
     def total_sfo_nominal(self) -> int:
         """Steps x nominal batch size, as the papers count."""
         return int((self.steps * self.batch_sizes).sum())
+
+    @cached_property
+    def last_batch_sizes(self) -> np.ndarray:
+        """Samples in the last batch of every epoch, int64 (epochs,): what the full ones leave.
+
+        >>> TrainingPlan(10, 2, batch_size=4, lr=0.1).last_batch_sizes.tolist()
+        [2, 2]
+        """
+        return self.n_train - (self.steps - 1) * self.batch_sizes
+
+    @property
+    def smallest_batch(self) -> int:
+        """Samples in the smallest batch of the run, 1 .. ``n_train``.
+
+        A model with BatchNorm cannot train on a batch of one sample; see :meth:`check_batches`.
+
+        >>> from sgdm_lib.schedules import Piecewise
+        >>> TrainingPlan(151, 2, Piecewise((64, 75), (1,)), lr=0.1).smallest_batch  # 75 + 75 + 1
+        1
+        """
+        return int(self.last_batch_sizes.min())
+
+    def check_batches(self, at_least: int = 2) -> None:
+        """Refuse a plan in which some batch has too few samples, for example for BatchNorm.
+
+        Args:
+            at_least: the fewest samples that a batch may have, >= 1. BatchNorm needs two.
+
+        Raises:
+            ValueError: if a batch has fewer samples.
+
+        >>> TrainingPlan(9, 2, batch_size=4, lr=0.1).check_batches()
+        Traceback (most recent call last):
+        ValueError: every batch must have at least 2 samples, got 1 in the last batch of epoch 1: \
+        9 samples leave 1 after full batches of 4; choose another batch_size or n_train
+        """
+        at_least = integer("at_least", at_least, at_least=1)
+        small = self.last_batch_sizes < at_least
+        if small.any():
+            epoch = int(small.argmax())
+            left, size = int(self.last_batch_sizes[epoch]), int(self.batch_sizes[epoch])
+            raise ValueError(
+                f"every batch must have at least {at_least} samples, got {left} in the last batch "
+                f"of epoch {epoch + 1}: {self.n_train} samples leave {left} after full batches of "
+                f"{size}; choose another batch_size or n_train"
+            )
 
     @property
     def stages(self) -> list[Stage]:
@@ -239,7 +294,7 @@ class TrainingPlan:
             }
         )
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Short hash of everything the plan decides; equal plans have equal ones, everywhere."""
         parts: list[Any] = [self.n_train, self.epochs, self.batch_sizes.tolist()]

@@ -266,6 +266,16 @@ def good(**changes):
         ({"lr": linear(0.1, horizon=10)}, r"must be 130 steps.*got 10 .*shorter than the plan"),
         ({"lr": WarmUp(Constant(0.1), 10, Constant(1))}, r"WarmUp.length must be < 10, .* got 10"),
         ({"lr": "0.1"}, r"lr must be a finite number >= 0, got '0.1': give a number or a sched"),
+        ({"lr": None}, r"lr must be a finite number >= 0, got None: give a number or a schedule"),
+        ({"batch_size": None}, r"batch_size must be a finite number >= 0, got None: give a"),
+        ({"momentum": None}, r"momentum must be a finite number >= 0, got None: give a number"),
+        ({"epochs": 10**9}, r"epochs .* <= 1000000, got 1000000000: every epoch has a row"),
+        ({"epochs": 10**400}, r"epochs .* got a whole number of 1329 bits: every epoch has a row"),
+        ({"n_train": 10**12}, r"total_steps of the plan .* <= 1000000000, got .*: plan fewer ep"),
+        ({"lr": 10**400}, r"lr must be a finite number >= 0, got a whole number of 1329 bits"),
+        ({"lr": UserSchedule(lambda t: None)}, r"must return a number, got None .* at t = 0: ret"),
+        ({"lr": UserSchedule(lambda t: np.ones(1))}, r"must return a number, got array\(\[1\.\]\)"),
+        ({"lr": UserSchedule(lambda t: "0.1")}, r"must return a number, got '0\.1'"),
         ({"lr": lambda t: 0.1}, r"lr must be a finite number .*: wrap a function in UserSchedule"),
     ],
 )
@@ -305,3 +315,37 @@ def test_shrinking_is_allowed_when_asked_for():
 def test_steps_and_epochs_outside_the_plan_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(good())
+
+
+def test_a_bad_value_far_into_a_long_run_is_found_and_named():
+    lr = UserSchedule(lambda t: -1.0 if t == 2**20 + 5 else 0.1, unit="step")
+    with pytest.raises(ValueError, match=r"got -1 in step 1048581 \(from 0\)"):
+        TrainingPlan(2**20 + 10, 1, batch_size=1, lr=lr)
+
+
+# Ragged batches
+
+
+@settings(deadline=None, max_examples=50)
+@given(plans())
+def test_the_smallest_batch_is_that_of_the_batches_cut_by_hand(plan):
+    last = [
+        len(range(plan.n_train)[(int(s) - 1) * int(b) :])
+        for b, s in zip(plan.batch_sizes, plan.steps, strict=True)
+    ]
+    assert plan.last_batch_sizes.tolist() == last
+    cut = (plan.position(step) for step in range(plan.total_steps))
+    assert plan.smallest_batch == min(last) == min(at.last - at.first for at in cut)
+
+
+def test_a_plan_refuses_batches_of_one_sample_when_asked():
+    plan = TrainingPlan(151, 2, Piecewise((64, 75), (1,)), lr=0.1)  # 64 64 23, then 75 75 1
+    assert plan.last_batch_sizes.tolist() == [23, 1]
+    message = r"at least 2 samples, got 1 in the last batch of epoch 2: 151 .* leave 1 .* of 75"
+    with pytest.raises(ValueError, match=message):
+        plan.check_batches()
+    plan.check_batches(at_least=1)
+    with pytest.raises(ValueError, match=r"got 23 in the last batch of epoch 1"):
+        plan.check_batches(at_least=24)
+    TrainingPlan(150, 2, Piecewise((64, 75), (1,)), lr=0.1).check_batches(at_least=22)
+    assert "last" not in " ".join(plan.table().columns.drop("lr_last"))

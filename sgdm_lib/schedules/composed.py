@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -146,7 +147,7 @@ class UserSchedule(Schedule):
         unit: "epoch" or "step".
 
     Raises:
-        ValueError: if it is not callable.
+        ValueError: if it is not callable, or, when called, if it returns no number.
 
     >>> UserSchedule(lambda epoch: 8 + epoch)(3)
     11.0
@@ -169,7 +170,16 @@ class UserSchedule(Schedule):
         return f"{getattr(self.function, '__qualname__', repr(self.function))}(t)"
 
     def _at(self, t: np.ndarray) -> np.ndarray:
-        return np.reshape([float(self.function(float(each))) for each in t.ravel()], t.shape)
+        return np.reshape([self._value(float(each)) for each in t.ravel()], t.shape)
+
+    def _value(self, t: float) -> float:
+        value = self.function(t)
+        if isinstance(value, Real) or getattr(value, "shape", None) == ():  # a scalar, a tensor
+            return float(value)  # NaN, too: the plan names the epoch in which it occurs
+        raise ValueError(
+            f"UserSchedule.function must return a number, got {value!r} from {self.formula} at "
+            f"t = {t:g}: return a float"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, the function as ``module:name``; ValueError if it cannot be imported."""

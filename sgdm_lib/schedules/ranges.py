@@ -7,6 +7,7 @@ import numpy as np
 from sgdm_lib.schedules.base import Schedule
 
 UPPER = {"lr": np.inf, "momentum": 1.0, "nu": 1.0}
+AT_ONCE = 2**20  # times evaluated at once: memory stays small however long the run is
 LIMITS = {"lr": ">= 0 and finite", "momentum": ">= 0 and < 1", "nu": ">= 0 and <= 1"}
 
 
@@ -40,13 +41,14 @@ def whole_batch_sizes(
 
 def check_values(name: str, schedule: Schedule, *, length: int) -> None:
     """Refuse a hyperparameter that leaves its range within ``length`` of the schedule's units."""
-    values = schedule(np.arange(length))
-    top = values <= UPPER[name] if name == "nu" else values < UPPER[name]
-    bad = ~(np.isfinite(values) & (values >= 0) & top)
-    if bad.any():
-        at = int(bad.argmax())
-        when = f"epoch {at + 1}" if schedule.unit == "epoch" else f"step {at} (from 0)"
-        raise ValueError(
-            f"{name} must be {LIMITS[name]}, got {values[at]:g} in {when} of {schedule}: "
-            "change its start, factor or cap"
-        )
+    for begin in range(0, length, AT_ONCE):
+        values = schedule(np.arange(begin, min(begin + AT_ONCE, length)))
+        top = values <= UPPER[name] if name == "nu" else values < UPPER[name]
+        bad = ~(np.isfinite(values) & (values >= 0) & top)
+        if bad.any():
+            at = begin + int(bad.argmax())
+            when = f"epoch {at + 1}" if schedule.unit == "epoch" else f"step {at} (from 0)"
+            raise ValueError(
+                f"{name} must be {LIMITS[name]}, got {values[at - begin]:g} in {when} of "
+                f"{schedule}: change its start, factor or cap"
+            )
