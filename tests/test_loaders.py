@@ -99,15 +99,38 @@ def test_set_epoch_keeps_a_start_within_that_epoch_and_drops_another():
     assert list(sampler) == everything[plan.first_step(4) : plan.first_step(5)]
 
 
-def test_length_in_the_loop_is_the_running_epochs_if_announced_else_the_next_ones():
+@pytest.mark.parametrize("announce", [False, True])
+def test_length_before_and_within_an_epoch_is_that_epochs(announce):
     plan = growing()  # 13, 13, 7, 7, 4, 4 steps
+    sampler = PlanBatchSampler(plan, micro_batch_size=8)  # in pieces: 13, 13, 13, 13, 13, 13
+    fine = PlanBatchSampler(plan)
+    for each, lengths in ((sampler, [13] * 6), (fine, [13, 13, 7, 7, 4, 4])):
+        for epoch in range(plan.epochs):
+            if announce:
+                each.set_epoch(epoch)
+            assert len(each) == lengths[epoch]  # as a progress bar asks before the loop
+            assert [len(each) for _ in each] == [lengths[epoch]] * lengths[epoch]
+            if announce:  # as an average after the loop does
+                assert len(each) == lengths[epoch]
+
+
+def test_length_after_a_broken_off_epoch_is_the_next_ones_unless_announced():
+    plan = growing()
     sampler = PlanBatchSampler(plan)
+    list(sampler)
+    next(iter(sampler))
+    assert len(sampler) == 7
     sampler.set_epoch(1)
-    assert {len(sampler) for _ in sampler} == {13}
-    assert len(sampler) == 13  # until the next iter() or set_epoch
-    assert {len(sampler) for _ in sampler} == {7}  # epoch 2 runs, unannounced: length of epoch 3
+    next(iter(sampler))
+    assert len(sampler) == 13
     sampler.set_epoch(4)
     assert len(sampler) == 4
+
+
+def test_length_of_a_rest_is_that_of_the_rest():
+    sampler = PlanBatchSampler(growing(), micro_batch_size=5)  # steps of 8 in 2 pieces
+    sampler.resume_at(11)
+    assert [len(sampler) for _ in sampler] == [3, 3, 3]  # 8 and the last 4
 
 
 @settings(deadline=None, max_examples=50)

@@ -136,7 +136,8 @@ def epoch_permutation(n: int, seed: int, epoch: int) -> Tensor:
     False
     """
     n = checks.integer("n", n, at_least=1)
-    return torch.randperm(n, generator=generator(seed, epoch))
+    # named, because torch.set_default_device asks for another device than the generator's
+    return torch.randperm(n, generator=generator(seed, epoch), device="cpu")
 
 
 def with_random_labels(dataset: Dataset, fraction: float, seed: int = 0) -> Dataset:

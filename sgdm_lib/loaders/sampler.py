@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from torch.utils.data import Sampler
 
 from sgdm_lib.checks import integer
 from sgdm_lib.data import epoch_permutation
+from sgdm_lib.loaders.state import Place, Running, checked_plan, checked_step, processes
 from sgdm_lib.plan import TrainingPlan
 
 
@@ -19,8 +22,8 @@ class PlanBatchSampler(Sampler[list[int]]):
     Epoch k visits the samples in the order ``epoch_permutation(n_train, seed, k)``, which depends
     on (seed, k) alone, cut into batches of the plan's size for that epoch; the last one takes what
     is left. The first ``iter()`` is epoch 0 and each new one the next epoch, or the one that
-    :meth:`set_epoch` names. The only state is the step at which the next ``iter()`` starts, so
-    :meth:`resume_at` goes on in the middle of an epoch with exactly the batches that an
+    :meth:`set_epoch` names. The only state is the place in the plan, so :meth:`resume_at` and
+    :meth:`load_state_dict` go on in the middle of an epoch with exactly the batches that an
     uninterrupted run would have seen. It works with workers, persistent workers and prefetching:
     an epoch counts as begun when its first batch is drawn. Give each loader its own sampler.
 
@@ -39,6 +42,12 @@ class PlanBatchSampler(Sampler[list[int]]):
 
     The weights are all 1 where R divides |B|. A replica whose share is empty (a batch smaller than
     R) loads the batch's first sample with weight 0, so that every replica takes part in every step.
+    Where ``torch.distributed`` runs several processes, ``num_replicas`` must be given: left out,
+    every process would do the same work.
+
+    **Frameworks that share out batches themselves** (Accelerate's ``prepare``, Fabric's
+    ``setup_dataloaders``) would share the shares once more. Do not pass them the loader, only the
+    model and the optimizer.
 
     **Micro-batches.** With ``micro_batch_size`` a share comes in pieces of at most that many
     samples; :func:`~sgdm_lib.loaders.accumulate` groups the pieces of a step and gives each its
@@ -54,12 +63,14 @@ class PlanBatchSampler(Sampler[list[int]]):
         seed: the order's seed, 0 .. 2**32 - 1, the same in every replica.
         shuffle: False visits the samples in the data set's own order in every epoch.
         micro_batch_size: the most samples to load at once, >= 1; None: a replica's whole share.
-        num_replicas: number of processes that share each batch, >= 1.
+        num_replicas: number of processes that share each batch, >= 1; None: this one alone.
         rank: which of them this one is, 0 .. ``num_replicas`` - 1.
         whole_run: one ``iter()`` runs to the end of the plan; :meth:`set_epoch` does nothing then.
+        data: the data set, if its length is to be compared with the plan's ``n_train``.
 
     Raises:
-        ValueError: if an argument is out of range.
+        ValueError: if an argument is out of range, the data set has another length than the plan,
+            or ``torch.distributed`` runs several processes and ``num_replicas`` is None.
 
     >>> from sgdm_lib.schedules import StageGrowth
     >>> plan = TrainingPlan(10, 2, batch_size=StageGrowth(4, 2, every=1), lr=0.1)
@@ -84,36 +95,69 @@ class PlanBatchSampler(Sampler[list[int]]):
         seed: int = 0,
         shuffle: bool = True,
         micro_batch_size: int | None = None,
-        num_replicas: int = 1,
+        num_replicas: int | None = None,
         rank: int = 0,
         whole_run: bool = False,
+        data: Sized | None = None,
     ) -> None:
+        self.plan = checked_plan(plan)
         if micro_batch_size is not None:
             fix = "give the number of samples that fit in memory, or None"
             micro_batch_size = integer("micro_batch_size", micro_batch_size, at_least=1, fix=fix)
-        self.plan = plan
+        if data is not None and len(data) != plan.n_train:
+            raise ValueError(
+                f"data must have {plan.n_train} samples, the plan's n_train, got {len(data)}: "
+                "build the plan with TrainingPlan(len(data), ...)"
+            )
         self.seed = integer("seed", seed, at_least=0, at_most=2**32 - 1)
         self.shuffle = shuffle
         self.micro_batch_size = micro_batch_size
-        self.num_replicas = integer("num_replicas", num_replicas, at_least=1)
+        self._alone = num_replicas is None
+        self._check_processes()
+        number = 1 if num_replicas is None else num_replicas
+        self.num_replicas = integer("num_replicas", number, at_least=1)
         fix = f"replicas are numbered from 0; there are {self.num_replicas}"
         self.rank = integer("rank", rank, at_least=0, at_most=self.num_replicas - 1, fix=fix)
         self.whole_run = whole_run
-        self._next_step = 0
+        self._start = Place(0)
         self._announced = False
-        self._announced_start: int | None = None  # of the epoch that set_epoch named last
+        self._running: Running | None = None
 
     @property
     def next_step(self) -> int:
         """The global step at which the next ``iter()`` starts; ``plan.total_steps`` at the end."""
-        return self._next_step
+        return self._start.step
+
+    @property
+    def next_piece(self) -> int:
+        """The piece of ``next_step`` with which the next ``iter()`` starts; 0 but after a load."""
+        return self._start.piece
 
     @property
     def epoch(self) -> int:
         """The epoch of the next ``iter()``, from 0; ``plan.epochs`` when the plan is at its end."""
-        if self._next_step == self.plan.total_steps:
+        step = self._start.step - self._start.at_end  # at_end: the last step's epoch still runs
+        if step == self.plan.total_steps:
             return self.plan.epochs
-        return self.plan.position(self._next_step).epoch
+        return self.plan.position(step).epoch
+
+    @property
+    def batch_size(self) -> int:
+        """Not there: a plan's batches have many sizes. See ``plan.batch_sizes``.
+
+        Raises:
+            AttributeError: always in a single process.
+            ValueError: with several processes, where only a framework that is about to share out
+                the batches a second time reads it.
+        """
+        if processes() > 1:
+            raise ValueError(
+                "batch_size of a PlanBatchSampler must not be read with several processes, got "
+                f"{processes()}: something is about to share out batches that the sampler shares "
+                "out itself; do not pass the loader to prepare() or setup_dataloaders(), give the "
+                "sampler num_replicas and rank"
+            )
+        raise AttributeError("a PlanBatchSampler has no single batch_size: see plan.batch_sizes")
 
     def coming_steps(self) -> range:
         """The global steps of the next ``iter()``: from ``next_step`` to the end of its epoch.
@@ -130,7 +174,7 @@ class PlanBatchSampler(Sampler[list[int]]):
                 "ends there; loop over range(sampler.epoch, plan.epochs), or plan more epochs"
             )
         end = plan.total_steps if self.whole_run else int(plan.cumulative_steps[epoch])
-        return range(self._next_step, end)
+        return range(self._start.step, end)
 
     def set_epoch(self, epoch: int) -> None:
         """Name the epoch of the next ``iter()``.
@@ -148,8 +192,8 @@ class PlanBatchSampler(Sampler[list[int]]):
         if self.whole_run:
             return
         if self.epoch != epoch:
-            self._next_step = first
-        self._announced, self._announced_start = True, None
+            self._start = Place(first)
+        self._announced, self._running = True, None
 
     def resume_at(self, step: int) -> None:
         """Start the next ``iter()`` with the batch of a global step, also in mid-epoch.
@@ -162,8 +206,66 @@ class PlanBatchSampler(Sampler[list[int]]):
         """
         fix = "give the number of optimizer steps done so far"
         total = self.plan.total_steps
-        self._next_step = integer("step", step, at_least=0, at_most=total, fix=fix)
-        self._announced, self._announced_start = False, None
+        self._go_to(Place(integer("step", step, at_least=0, at_most=total, fix=fix)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place of the next batch that has not been drawn, as plain data.
+
+        ``StatefulDataLoader`` saves and loads it by itself. Beside another loader with workers the
+        sampler is ahead of the loop, which draws batches before they are used: save the number of
+        optimizer steps then, and call :meth:`resume_at`.
+
+        Returns:
+            ``step`` and ``piece`` of the next batch; ``pieces``, into how many the step is cut;
+            ``at_end``, whether all batches of the running epoch have been drawn but its end not
+            been reached (the next ``iter()`` is empty then); ``plan``, ``seed`` and ``shuffle``,
+            which must be the same where the state is loaded.
+        """
+        start = self._running.place if self._running and self._running.drawing else self._start
+        pieces = len(self._pieces(start.step)) if start.piece else 1
+        same = {name: getattr(self, name) for name in ("seed", "shuffle")}
+        return {**start._asdict(), "pieces": pieces, "plan": self.plan.fingerprint, **same}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Start the next ``iter()`` with the batch that a saved state names.
+
+        Args:
+            state_dict: what :meth:`state_dict` returned. The number of replicas may be another one,
+                unless the state lies between two pieces of a step.
+
+        Raises:
+            ValueError: if it belongs to another plan, seed or order, or is no such state.
+        """
+        needs = ("step", "piece", "pieces", "at_end", "plan", "seed", "shuffle")
+        step = checked_step(state_dict, self.plan, type(self).__name__, needs)
+        for name in ("seed", "shuffle"):
+            if state_dict.get(name) != getattr(self, name):
+                raise ValueError(
+                    f"{name} of the state must be {getattr(self, name)}, the sampler's, got "
+                    f"{state_dict.get(name)!r}: build the sampler with that of the saved one"
+                )
+        last = max(self.plan.total_steps - 1, 0)
+        pieces = len(self._pieces(min(step, last)))
+        if state_dict["piece"] and state_dict["pieces"] != pieces:
+            raise ValueError(
+                f"step {step} must come in {pieces} pieces, got a state between pieces of "
+                f"{state_dict['pieces']}: give the sampler the micro_batch_size and num_replicas "
+                "of the saved one, or call resume_at"
+            )
+        piece = integer("piece of the state", state_dict["piece"], at_least=0, at_most=pieces - 1)
+        self._go_to(Place(step, piece, bool(state_dict["at_end"])))
+
+    def _go_to(self, start: Place) -> None:
+        self._start, self._announced, self._running = start, False, None
+
+    def _check_processes(self) -> None:
+        if self._alone and processes() > 1:
+            raise ValueError(
+                f"num_replicas must be given where torch.distributed runs {processes()} processes, "
+                "got None: pass num_replicas=torch.distributed.get_world_size() and "
+                "rank=torch.distributed.get_rank() to share out each batch, or num_replicas=1 if "
+                "each process trains a run of its own"
+            )
 
     def weights(self, step: int) -> list[float]:
         """The weight of each piece that this replica loads in a step.
@@ -195,34 +297,66 @@ class PlanBatchSampler(Sampler[list[int]]):
 
     def _order(self, epoch: int) -> Tensor:
         n = self.plan.n_train
-        return epoch_permutation(n, self.seed, epoch) if self.shuffle else torch.arange(n)
+        if self.shuffle:
+            return epoch_permutation(n, self.seed, epoch)
+        return torch.arange(n, device="cpu")
 
     def __iter__(self) -> Iterator[list[int]]:
+        if self._running:  # whoever asks for the state now means the iteration to come
+            self._running.drawing = False
+        return self._batches()
+
+    def _batches(self) -> Iterator[list[int]]:
         # All in the generator's body, so that nothing happens until the first batch is drawn: a
         # DataLoader with workers calls iter() twice for its first epoch and drops one of the two.
-        steps = self.coming_steps()
-        self._next_step = steps.stop
-        self._announced_start = steps.start if self._announced else None
-        self._announced = False
-        for step in steps:
-            at = self.plan.position(step)
-            if step == steps.start or at.step_in_epoch == 0:
-                order = self._order(at.epoch)
-            for piece in self._pieces(step):
-                piece = piece if len(piece) else range(at.first, at.first + 1)
-                yield order[piece.start : piece.stop : piece.step].tolist()
+        self._check_processes()
+        steps, first_piece = self.coming_steps(), self._start.piece
+        running = Running(self._start, self._announced, self._coming_batches())
+        self._running = running
+        self._start, self._announced = Place(steps.stop), False
+        try:
+            for step in steps:
+                at = self.plan.position(step)
+                if step == steps.start or at.step_in_epoch == 0:
+                    order = self._order(at.epoch)
+                pieces = list(enumerate(self._pieces(step)))
+                for i, piece in pieces[first_piece if step == steps.start else 0 :]:
+                    piece = piece if len(piece) else range(at.first, at.first + 1)
+                    last = i == len(pieces) - 1
+                    at_end = last and step == steps.stop - 1
+                    running.place = Place(step + last, 0 if last else i + 1, at_end)
+                    running.drawing = True
+                    yield order[piece.start : piece.stop : piece.step].tolist()
+            running.drawing = False
+        finally:
+            running.over = True
 
     def __len__(self) -> int:
-        """Batches that the next ``iter()`` yields (pieces, with micro-batches), 0 after the end.
+        """Batches of the running epoch, else of the next; pieces, with micro-batches.
 
-        With ``whole_run`` always those of the whole plan, wherever the next ``iter()`` starts.
-        While an epoch named by :meth:`set_epoch` runs, still the length of that epoch, so that
-        loops which count on the length of the running one are right.
+        An epoch runs from its first batch to its last. After that, the length is that of the next
+        epoch (0 at the end of the plan), unless :meth:`set_epoch` announced the one that is over:
+        then it stays until the next ``iter()`` or :meth:`set_epoch`. So a loop that begins every
+        epoch with :meth:`set_epoch` may ask for the length before, within and after the epoch. Do
+        so with workers, which draw the last batches before the loop gets them.
+
+        With ``whole_run`` the length is always that of the whole plan.
         """
         if self.whole_run:
-            return sum(self._batches_from(self.plan.first_step(e)) for e in range(self.plan.epochs))
-        start = self._next_step if self._announced_start is None else self._announced_start
-        return 0 if start == self.plan.total_steps else self._batches_from(start)
+            return self._whole_length
+        if self._running and (self._running.announced or not self._running.over):
+            return self._running.length
+        return self._coming_batches()
+
+    def _coming_batches(self) -> int:
+        start = self._start
+        if start.at_end or start.step == self.plan.total_steps:
+            return 0
+        return self._batches_from(start.step) - start.piece
+
+    @cached_property
+    def _whole_length(self) -> int:
+        return sum(self._batches_from(self.plan.first_step(e)) for e in range(self.plan.epochs))
 
     def _batches_from(self, step: int) -> int:
         """Batches from a step to the end of its epoch: all steps but the last have equally many."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from numbers import Real
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from sgdm_lib.checks import integer
+from sgdm_lib.loaders.state import checked_plan, checked_step, processes
 from sgdm_lib.plan import Position, TrainingPlan
+
+_NAMES = ("lr", "momentum", "nu")
 
 
 class BatchSizeScheduler:
@@ -36,7 +38,7 @@ class BatchSizeScheduler:
     """
 
     def __init__(self, plan: TrainingPlan) -> None:
-        self.plan = plan
+        self.plan = checked_plan(plan)
         self._step = 0
 
     @property
@@ -84,16 +86,30 @@ class BatchSizeScheduler:
         Raises:
             ValueError: if it belongs to another plan, or is no such state.
         """
-        self._step = _checked_step(state_dict, self.plan, type(self).__name__)
+        self._step = checked_step(state_dict, self.plan, type(self).__name__)
+
+
+class _Rule(NamedTuple):
+    """How a parameter group follows the plan."""
+
+    ratio: float
+    """Its lr over the plan's; exactly 1.0 where it has no lr of its own."""
+    names: tuple[str, ...]
+    """Which of momentum and nu it takes from the plan."""
 
 
 class PlanLR(LRScheduler):
     """An optimizer that follows the plan: ``step()`` after each optimizer step.
 
     Sets ``lr`` and, in groups that have them, ``momentum`` and ``nu`` to the plan's values of the
-    coming step. Floats are replaced, tensors filled in place, so a compiled step sees them. A group
-    that was given its own lr keeps its ratio to the optimizer's: with ``lr=0.1`` for all and 0.01
-    for one group, that group follows the plan at a tenth. After the last step the values stay.
+    coming step. Floats are replaced, tensors filled in place, so a compiled step sees them. After
+    the last step the values stay.
+
+    **Groups with values of their own.** A group that was given its own lr keeps its ratio to the
+    optimizer's: with ``lr=0.1`` for all and 0.01 for one group, that group follows the plan at a
+    tenth. A group that was given its own momentum or nu keeps it; the others follow the plan's.
+    Groups that are all alike follow the plan, whatever they hold. A group added later
+    (``optimizer.add_param_group``) joins by the same rule at the next ``step()``.
 
     Args:
         optimizer: any ``torch.optim.Optimizer``.
@@ -119,16 +135,36 @@ class PlanLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, plan: TrainingPlan) -> None:
-        self.plan = plan
+        self.plan = checked_plan(plan)
+        self._epoch_steps, self._epoch_values = range(0), {}  # type: ignore[var-annotated]
+        self._rules: dict[Tensor | None, _Rule] = {}
         if isinstance(optimizer, Optimizer):  # anything else is refused by LRScheduler
             _check_momentum(optimizer, plan)
-            _unshare_defaults(optimizer)
+            _note_initial_values(optimizer)
+            self._rules = _rules(optimizer)
         super().__init__(optimizer)  # notes the lrs as base_lrs and takes step 0
+
+    @property
+    def total_steps(self) -> int:
+        """The plan's number of steps.
+
+        Raises:
+            ValueError: with several processes, where Accelerate reads it, which is about to step
+                the scheduler once for each process.
+        """
+        if processes() > 1:
+            raise ValueError(
+                f"total_steps of a PlanLR must not be read with several processes, got "
+                f"{processes()}: Accelerate reads it to step once for each process, and the plan "
+                "has one step for all; do not pass the scheduler to prepare() (otherwise read "
+                "plan.total_steps)"
+            )
+        return self.plan.total_steps
 
     def get_lr(self) -> list[float | Tensor]:
         """The plan's lr for every group at the present step."""
         lr = self._planned()["lr"]
-        return [lr * ratio for ratio in self._ratios]
+        return [lr * rule.ratio for _, rule in self._groups()]
 
     def step(self, epoch: int | None = None) -> None:
         """Set the values of the next step.
@@ -160,25 +196,41 @@ class PlanLR(LRScheduler):
         Raises:
             ValueError: if it belongs to another plan, or is no such state.
         """
-        self.last_epoch = _checked_step(state_dict, self.plan, type(self).__name__)
+        self.last_epoch = checked_step(state_dict, self.plan, type(self).__name__)
         self._step_count = self.last_epoch + 1
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             _set(group, "lr", lr)
         self._last_lr = [_copy(group["lr"]) for group in self.optimizer.param_groups]
         self._set_momentum_and_nu()
 
-    @cached_property
-    def _ratios(self) -> list[float]:  # once: reading a tensor lr back would stall a GPU
-        return _ratios(self.base_lrs, self.optimizer)
+    def _groups(self) -> list[tuple[dict[str, Any], _Rule]]:
+        """Every group with its rule; groups that have come since get theirs now."""
+        groups, rules = self.optimizer.param_groups, self._rules
+        keys = [_key(group) for group in groups]
+        if not rules.keys() >= set(keys):
+            _note_initial_values(self.optimizer)
+            for group, key in zip(groups, keys, strict=True):
+                if key not in rules:
+                    rules[key] = _rule(group, self.optimizer.defaults)
+            self.base_lrs = [_copy(group["initial_lr"]) for group in groups]
+        return [(group, rules[key]) for group, key in zip(groups, keys, strict=True)]
 
     def _planned(self) -> dict[str, float]:
-        return self.plan.at(min(self.last_epoch, self.plan.total_steps - 1))
+        """The plan's values of the present step; an epoch's are worked out together and kept."""
+        step = min(self.last_epoch, self.plan.total_steps - 1)
+        if step not in self._epoch_steps:
+            epoch = self.plan.position(step).epoch
+            first = self.plan.first_step(epoch)
+            self._epoch_steps = range(first, first + int(self.plan.steps[epoch]))
+            self._epoch_values = {k: v.tolist() for k, v in self.plan.in_epoch(epoch).items()}
+        at = step - self._epoch_steps.start
+        return {name: values[at] for name, values in self._epoch_values.items()}
 
     def _set_momentum_and_nu(self) -> None:
         planned = self._planned()
-        for group in self.optimizer.param_groups:
-            for name in ("momentum", "nu"):
-                if name in planned and name in group:
+        for group, rule in self._groups():
+            for name in rule.names:
+                if name in planned:
                     _set(group, name, planned[name])
 
 
@@ -194,25 +246,62 @@ def _check_momentum(optimizer: Optimizer, plan: TrainingPlan) -> None:
         )
 
 
-def _unshare_defaults(optimizer: Optimizer) -> None:
-    """Groups share a tensor lr with ``optimizer.defaults``; keep the default as it was given."""
-    for name in ("lr", "momentum", "nu"):
+def _note_initial_values(optimizer: Optimizer) -> None:
+    """Keep what groups and defaults were given, as ``initial_lr`` and so on, apart from what moves.
+
+    Groups may share a tensor lr with ``optimizer.defaults``. NumPy's numbers become Python's, so
+    that a saved state can be loaded with ``weights_only=True``.
+    """
+    for values in (optimizer.defaults, *optimizer.param_groups):
+        for name in _NAMES:
+            if name in values:
+                values[name] = _plain(values[name])
+    for name in _NAMES:
         if name in optimizer.defaults:
             optimizer.defaults[name] = _copy(optimizer.defaults[name])
+    for group in optimizer.param_groups:
+        for name in _NAMES:
+            if name in group:
+                initial = f"initial_{name}"
+                group[initial] = _plain(group.get(initial, _copy(group[name])))
 
 
-def _ratios(base_lrs: list[float | Tensor], optimizer: Optimizer) -> list[float]:
-    """Each group's own lr over the optimizer's; exactly 1.0 where groups do not differ."""
-    own = [float(lr) for lr in base_lrs]
-    common = float(optimizer.defaults.get("lr", own[0]))
-    if len(set(own)) == 1:  # also a single group whose lr a checkpoint has brought
-        return [1.0] * len(own)
-    if common == 0:
+def _rules(optimizer: Optimizer) -> dict[Tensor | None, _Rule]:
+    """The rule of every group; where all groups have the same value, all follow the plan."""
+    groups, defaults = optimizer.param_groups, dict(optimizer.defaults)
+    for name in _NAMES:  # also a single group whose values a checkpoint has brought
+        own = {float(group[f"initial_{name}"]) for group in groups if name in group}
+        if len(own) == 1:
+            defaults[name] = own.pop()
+    return {_key(group): _rule(group, defaults) for group in groups}
+
+
+def _rule(group: dict[str, Any], defaults: dict[str, Any]) -> _Rule:
+    # once a group: reading a tensor back would stall a GPU
+    lr = float(group["initial_lr"])
+    common = float(defaults.get("lr", lr))
+    if common == 0 != lr:
         raise ValueError(
-            f"lr of the optimizer must be > 0 where its groups have their own, got 0 with groups "
-            f"of {own}: give the optimizer the plan's first lr"
+            f"lr of the optimizer must be > 0 where its groups have their own, got 0 with a group "
+            f"of {lr:g}: give the optimizer the plan's first lr"
         )
-    return [1.0 if lr == common else lr / common for lr in own]
+    names = tuple(
+        name
+        for name in ("momentum", "nu")
+        if name in group
+        and float(group[f"initial_{name}"]) == float(defaults.get(name, group[f"initial_{name}"]))
+    )
+    return _Rule(1.0 if lr == common else lr / common, names)
+
+
+def _key(group: dict[str, Any]) -> Tensor | None:
+    """What tells groups apart, also after a load (which replaces the dicts) or a copy."""
+    params = group["params"]
+    return params[0] if params else None
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Real) else value
 
 
 def _copy(value: Any) -> Any:
@@ -224,19 +313,3 @@ def _set(group: dict[str, Any], name: str, value: float | Tensor) -> None:
         group[name].fill_(value)
     else:
         group[name] = value
-
-
-def _checked_step(state: dict[str, Any], plan: TrainingPlan, owner: str) -> int:
-    if not isinstance(state, dict) or not {"step", "plan"} <= state.keys():
-        found = sorted(state) if isinstance(state, dict) else type(state).__name__
-        raise ValueError(
-            f"state of a {owner} must have step and plan, got {found}: give what its state_dict() "
-            "returned"
-        )
-    if state["plan"] != plan.fingerprint:
-        raise ValueError(
-            f"state of a {owner} must belong to its plan, fingerprint {plan.fingerprint}, got one "
-            f"of plan {state['plan']}: build the plan that the state was saved with (the same "
-            "n_train, epochs and schedules), or start anew"
-        )
-    return integer("step of the state", state["step"], at_least=0, at_most=plan.total_steps)
