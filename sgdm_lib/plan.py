@@ -249,7 +249,7 @@ class TrainingPlan:
         """
         epoch = self.position(step).epoch
         return {
-            name: schedule(epoch if schedule.unit == "epoch" else step)
+            name: float(self._by_epoch[name][epoch]) if name in self._by_epoch else schedule(step)
             for name, schedule in self._hyperparameters().items()
         }
 
@@ -257,11 +257,18 @@ class TrainingPlan:
         """The hyperparameters of every step of an epoch (from 0): arrays of float64 (steps,)."""
         first, steps = self.first_step(epoch), int(self.steps[epoch])
         return {
-            name: np.full(steps, schedule(epoch))
-            if schedule.unit == "epoch"
+            name: np.full(steps, self._by_epoch[name][epoch])
+            if name in self._by_epoch
             else schedule(np.arange(first, first + steps))
             for name, schedule in self._hyperparameters().items()
         }
+
+    @cached_property
+    def _by_epoch(self) -> dict[str, np.ndarray]:
+        """What is scheduled per epoch, for every epoch: loops ask for the same values all along."""
+        epochs = np.arange(self.epochs)
+        named = self._hyperparameters().items()
+        return {name: schedule(epochs) for name, schedule in named if schedule.unit == "epoch"}
 
     def _hyperparameters(self) -> dict[str, Schedule]:
         named = {"lr": self.lr, "momentum": self.momentum, "nu": self.nu}

@@ -12,10 +12,13 @@ from torch.nn import functional as F
 
 from sgdm_lib import models
 from sgdm_lib.gradients import (
+    Ruler,
     full_gradient,
     full_gradient_norm,
     gradient_noise,
     has_batch_norm,
+    hessian_vector_product,
+    largest_curvature,
 )
 
 
@@ -243,3 +246,127 @@ def test_bad_input_is_refused():
             full_gradient_norm(net, both, estimator=estimator, batch_size=2, chunk=0)
     with pytest.raises(ValueError, match="chunk must be a whole number >= 1, got 0"):
         gradient_noise(net, both, chunk=0)
+
+
+# Where a loop has changed things: gradients off, parameters frozen or unused, no data
+
+
+def measurements(net, data):
+    """Every measurement of the room, as numbers."""
+    return [
+        full_gradient_norm(net, data),
+        full_gradient_norm(net, data, estimator="authors", batch_size=8),
+        norm(full_gradient(net, [data])),
+        gradient_noise(net, data).variance,
+        Ruler().read(net, data),
+        Ruler(7).read(net, data),
+        largest_curvature(net, data, iterations=2).value,
+    ]
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_measurements_switch_gradients_on_for_themselves(context):
+    net, data = plain(), images(20)
+    want = measurements(net, data)
+    with context():
+        made_here = images(20)  # inference tensors cannot be differentiated through
+        assert measurements(net, data) == measurements(net, made_here) == want
+        assert not torch.is_grad_enabled()
+        assert torch.is_inference_mode_enabled() is (context is torch.inference_mode)
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_a_model_of_inference_tensors_is_refused():
+    with torch.inference_mode():
+        net = nn.Linear(2, 2)
+    data = (torch.ones(3, 2), torch.zeros(3, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"made outside torch.inference_mode\(\), .*deepcopy"):
+        full_gradient_norm(net, data)
+
+
+class Spare(nn.Module):
+    """A net with a layer that it does not use."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.spare = net, nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def test_unused_parameters_count_as_zero():
+    data = images(20)
+    used, spare = plain(), Spare(plain())
+    assert measurements(spare, data)[:-1] == measurements(used, data)[:-1]
+    assert [float(g.abs().sum()) for g in full_gradient(spare, data)][-2:] == [0.0, 0.0]
+    spare.net.requires_grad_(False)
+    assert full_gradient_norm(spare, data) == 0  # what is trained does not matter to the loss
+
+
+def test_frozen_parameters_count_as_zero_and_stay_frozen():
+    net, (x, y) = plain(), images(20)
+    whole = full_gradient(net, (x, y))
+    first = next(net.parameters()).requires_grad_(False)
+    part = full_gradient(net, (x, y))
+    assert not part[0].any()
+    assert all(map(torch.equal, part[1:], whole[1:]))
+    assert full_gradient_norm(net, (x, y)) == pytest.approx(norm(whole[1:]), rel=1e-12)
+    trained = [p for p in net.parameters() if p.requires_grad]
+    squares = [
+        norm(torch.autograd.grad(F.cross_entropy(net(x[[i]]), y[[i]]), trained)) ** 2
+        for i in range(20)
+    ]
+    noise = gradient_noise(net, (x, y))
+    assert noise.full_gradient_norm == pytest.approx(norm(whole[1:]), rel=1e-5)
+    assert noise.variance == pytest.approx(sum(squares) / 20 - norm(whole[1:]) ** 2, rel=1e-4)
+    ones = [torch.ones_like(p) for p in net.parameters()]
+    zero_first = [torch.zeros_like(ones[0]), *ones[1:]]
+    found, want = (hessian_vector_product(net, (x, y), v) for v in (ones, zero_first))
+    assert not found[0].any()
+    assert all(map(torch.equal, found, want))  # what is frozen does not move
+    assert not first.requires_grad
+    net.requires_grad_(False)
+    with pytest.raises(ValueError, match="requires_grad=True, got 4 frozen ones: unfreeze"):
+        full_gradient_norm(net, (x, y))
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        full_gradient_norm,
+        lambda net, data: full_gradient_norm(net, data, estimator="authors", batch_size=2),
+        lambda net, data: hessian_vector_product(net, data, list(net.parameters())),
+    ],
+)
+def test_no_batches_and_unequal_lengths_are_refused(measure):
+    x, y = images(4)
+    for nothing in ([], iter(()), (x[:0], y[:0])):
+        with pytest.raises(ValueError, match="at least one sample, got none: a generator that"):
+            measure(plain(), nothing)
+    with pytest.raises(ValueError, match="one label an image, got 4 images and 3 labels"):
+        measure(plain(), [(x, y[:3])])
+
+
+def test_noise_of_no_samples_or_unequal_lengths_is_refused():
+    x, y = images(4)
+    with pytest.raises(ValueError, match="at least one sample"):
+        gradient_noise(plain(), (x[:0], y[:0]))
+    with pytest.raises(ValueError, match="4 images and 3 labels"):
+        gradient_noise(plain(), (x, y[:3]))
+
+
+def test_the_start_of_a_power_iteration_is_drawn_on_the_cpu():
+    net, data = plain(), images(4)
+    want = largest_curvature(net, data, iterations=1)
+    drawn = []
+    original = torch.randn
+
+    def randn(*args, **kwargs):
+        drawn.append(kwargs.get("device"))
+        return original(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "randn", randn)
+        assert largest_curvature(net, data, iterations=1) == want
+    assert set(drawn) == {"cpu"}  # whatever torch.set_default_device says

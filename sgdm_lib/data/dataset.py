@@ -136,7 +136,6 @@ def epoch_permutation(n: int, seed: int, epoch: int) -> Tensor:
     False
     """
     n = checks.integer("n", n, at_least=1)
-    # named, because torch.set_default_device asks for another device than the generator's
     return torch.randperm(n, generator=generator(seed, epoch), device="cpu")
 
 

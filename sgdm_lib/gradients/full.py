@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +12,13 @@ from torch.nn import functional as F
 
 from sgdm_lib.checks import choice, integer
 from sgdm_lib.gradients.grouped import grouped_batch_norm, is_batch_norm
+from sgdm_lib.gradients.inputs import Data, gradients_on, pairs, trained_parameters
 
-Data = tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]]
 # Pixels in one pass through the model: enough to fill the device; memory grows with it.
 PIXELS = {"cpu": 2**17, "cuda": 2**21}
 
 
+@gradients_on()
 def full_gradient_norm(
     model: nn.Module,
     data: Data,
@@ -36,6 +36,8 @@ def full_gradient_norm(
     authors' one moves BatchNorm's running statistics, as their code does just before its test
     pass; give it freshly shuffled, augmented images. Neither depends on ``chunk`` beyond rounding:
     in the authors' one several batches may share a pass, with BatchNorm statistics per batch.
+    Frozen parameters (``requires_grad=False``) and unused ones count as 0. It may be called where
+    gradients are switched off (``torch.no_grad()``, ``torch.inference_mode()``).
     Source: ``get_full_grad_list.py`` of both papers' code.
 
     Args:
@@ -52,7 +54,7 @@ def full_gradient_norm(
 
     Raises:
         ValueError: if the estimator is unknown, "authors" comes without a batch size, or its data
-            in wrong pieces.
+            in wrong pieces, if there are no data, or if no parameter is trained.
 
     >>> model = nn.Linear(2, 2, bias=False)
     >>> _ = nn.init.zeros_(model.weight)
@@ -75,6 +77,7 @@ def full_gradient_norm(
     return float(torch.stack([g.square().sum() for g in gradient]).sum().sqrt())
 
 
+@gradients_on()
 def full_gradient(model: nn.Module, data: Data, *, chunk: int | None = None) -> list[Tensor]:
     """The exact gradient of the mean loss, one float64 tensor a parameter, in eval mode.
 
@@ -85,14 +88,15 @@ def full_gradient(model: nn.Module, data: Data, *, chunk: int | None = None) -> 
             not the result.
 
     Returns:
-        The gradients, float64, in the order of ``model.parameters()``.
+        The gradients, float64, in the order of ``model.parameters()``; zeros for frozen and unused
+        ones.
 
     Raises:
-        ValueError: if ``chunk`` is not positive.
+        ValueError: if ``chunk`` is not positive, there are no data, or no parameter is trained.
     """
     n, total = 0, _zeros(model)
     with in_mode(model, training=False):
-        for x, y in _pairs(data):
+        for x, y in pairs(data):
             size = pass_size(x.shape[1:], x.device) if chunk is None else _checked(chunk)
             for images, labels in zip(x.split(size), y.split(size), strict=True):
                 loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
@@ -101,12 +105,13 @@ def full_gradient(model: nn.Module, data: Data, *, chunk: int | None = None) -> 
     return [t.div_(n) for t in total]
 
 
+@gradients_on()
 def _authors_gradient(
     model: nn.Module, data: Data, batch_size: int, chunk: int | None
 ) -> list[Tensor]:
     n, total = 0, _zeros(model)
     with in_mode(model, training=True):
-        for x, y in _pairs(data):
+        for x, y in pairs(data):
             if n % batch_size:
                 raise ValueError(
                     f"each piece of data but the last must hold a multiple of batch_size = "
@@ -171,21 +176,20 @@ def pass_size(shape: Sequence[int], device: torch.device) -> int:
     return max(PIXELS.get(device.type, PIXELS["cuda"]) // max(pixels, 1), 1)
 
 
-def _pairs(data: Data) -> Iterable[tuple[Tensor, Tensor]]:
-    if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], Tensor):
-        return [data]
-    return cast(Iterable[tuple[Tensor, Tensor]], data)
-
-
 def _checked(chunk: int) -> int:
     return integer("chunk", chunk, at_least=1)
 
 
 def _zeros(model: nn.Module) -> list[Tensor]:
+    trained_parameters(model)  # refuses a model without
     return [torch.zeros_like(p, dtype=torch.float64) for p in model.parameters()]
 
 
 def _accumulate(total: list[Tensor], loss: Tensor, model: nn.Module) -> None:
-    gradient = torch.autograd.grad(loss, list(model.parameters()))
-    for t, g in zip(total, gradient, strict=True):
+    if not loss.requires_grad:  # it depends on frozen parameters only
+        return
+    both = zip(total, model.parameters(), strict=True)
+    sums, trained = zip(*((t, p) for t, p in both if p.requires_grad), strict=True)
+    gradient = torch.autograd.grad(loss, trained, materialize_grads=True)
+    for t, g in zip(sums, gradient, strict=True):
         t += g

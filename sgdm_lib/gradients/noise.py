@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from sgdm_lib.checks import integer
 from sgdm_lib.gradients.full import in_mode
+from sgdm_lib.gradients.inputs import gradients_on, pairs, trained_parameters
 
 SAMPLES, NUMBERS = 256, 2**28  # held at once: at most so many samples, so many float32 numbers
 
@@ -49,6 +50,7 @@ class GradientNoise:
         return 1 + self.noise_scale
 
 
+@gradients_on()
 def gradient_noise(
     model: nn.Module, data: tuple[Tensor, Tensor], *, chunk: int | None = None
 ) -> GradientNoise:
@@ -56,8 +58,8 @@ def gradient_noise(
 
         variance = 1/n sum_i ||g_i||^2 - ||1/n sum_i g_i||^2
 
-    Per-sample gradients by ``torch.func``; weights, ``.grad``, BatchNorm statistics and the mode
-    stay untouched.
+    Per-sample gradients by ``torch.func``, of the parameters that are trained; weights, ``.grad``,
+    BatchNorm statistics and the mode stay untouched.
 
     Args:
         model: maps images to logits.
@@ -70,7 +72,7 @@ def gradient_noise(
         ``variance / b``.
 
     Raises:
-        ValueError: if ``chunk`` is not positive.
+        ValueError: if ``chunk`` is not positive, there are no data, or no parameter is trained.
 
     >>> model = nn.Linear(1, 2, bias=False)
     >>> _ = nn.init.zeros_(model.weight)
@@ -83,12 +85,15 @@ def gradient_noise(
         chunk = NUMBERS // max(sum(p.numel() for p in model.parameters()), 1)
         chunk = min(max(chunk, 1), SAMPLES)
     chunk = integer("chunk", chunk, at_least=1)
-    x, y = data
-    weights = {name: p.detach() for name, p in model.named_parameters()}
-    buffers = dict(model.named_buffers())
+    ((x, y),) = pairs(data)
+    trained_parameters(model)  # refuses a model without
+    named = dict(model.named_parameters())
+    weights = {name: p.detach() for name, p in named.items() if p.requires_grad}
+    fixed = {name: p.detach() for name, p in named.items() if name not in weights}
+    fixed.update(model.named_buffers())
 
     def loss(weights: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
-        out = functional_call(model, (weights, buffers), (image[None],))
+        out = functional_call(model, (weights, fixed), (image[None],))
         return F.cross_entropy(out, label[None])
 
     per_sample = vmap(grad(loss), in_dims=(None, 0, 0))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from sgdm_lib.checks import choice, integer, number
 from sgdm_lib.gradients.full import _authors_gradient, full_gradient
+from sgdm_lib.gradients.inputs import gradients_on
 from sgdm_lib.gradients.noise import GradientNoise
 
 WEIGHTS = ("samples", "authors")
@@ -83,6 +84,7 @@ class Ruler:
         return read_both(model, data, self.batch_size, chunk=chunk)[self.weights]
 
 
+@gradients_on()
 def read_both(
     model: nn.Module,
     data: tuple[Tensor, Tensor],

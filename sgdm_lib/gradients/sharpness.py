@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sgdm_lib.checks import integer, number
-from sgdm_lib.gradients.full import Data, _checked, _pairs, in_mode, logits, pass_size
+from sgdm_lib.gradients.full import _checked, in_mode, logits, pass_size
+from sgdm_lib.gradients.inputs import Data, gradients_on, pairs, trained_parameters
 
 
 class Curvature(NamedTuple):
@@ -29,6 +30,7 @@ class Curvature(NamedTuple):
     """Hessian-vector products taken."""
 
 
+@gradients_on()
 def hessian_vector_product(
     model: nn.Module, data: Data, vector: Iterable[Tensor], *, chunk: int | None = None
 ) -> list[Tensor]:
@@ -43,7 +45,7 @@ def hessian_vector_product(
         chunk: images in one pass, None for as many as suit the device; not the result.
 
     Returns:
-        H v, float64, in the order of ``model.parameters()``.
+        H v, float64, in the order of ``model.parameters()``; zeros for frozen ones.
 
     Raises:
         ValueError: if a shape does not match or ``chunk`` is not positive.
@@ -52,18 +54,23 @@ def hessian_vector_product(
     shapes, wanted = ([tuple(t.shape) for t in each] for each in (direction, parameters))
     if shapes != wanted:
         raise ValueError(f"vector must have the shapes of the parameters, {wanted}, got {shapes}")
-    typed = [v.to(p.dtype) for v, p in zip(direction, parameters, strict=True)]
+    trained = trained_parameters(model)
+    both = zip(direction, parameters, strict=True)
+    typed = [v.to(p.dtype) for v, p in both if p.requires_grad]
     total, n = [torch.zeros_like(p, dtype=torch.float64) for p in parameters], 0
+    moved = [t for t, p in zip(total, parameters, strict=True) if p.requires_grad]
     with in_mode(model, training=False):
-        for x, y in _pairs(data):
+        for x, y in pairs(data):
             size = pass_size(x.shape[1:], x.device) if chunk is None else _checked(chunk)
             for images, labels in zip(x.split(size), y.split(size), strict=True):
                 loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
-                gradient = torch.autograd.grad(loss, parameters, create_graph=True)
+                gradient = torch.autograd.grad(
+                    loss, trained, create_graph=True, materialize_grads=True
+                )
                 slopes = [(g * v).sum() for g, v in zip(gradient, typed, strict=True)]
                 slope = torch.stack(slopes).sum()
-                second = torch.autograd.grad(slope, parameters, materialize_grads=True)
-                for t, s in zip(total, second, strict=True):
+                second = torch.autograd.grad(slope, trained, materialize_grads=True)
+                for t, s in zip(moved, second, strict=True):
                     t += s
             n += len(y)
     return [t.div_(n) for t in total]
@@ -111,7 +118,9 @@ def largest_curvature(
     generator = torch.Generator().manual_seed(integer("seed", seed, at_least=0))
     v = _unit(
         [
-            torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p.device)
+            torch.randn(p.shape, generator=generator, dtype=torch.float64, device="cpu").to(
+                p.device
+            )
             for p in model.parameters()
         ]
     )

@@ -136,8 +136,13 @@ class PlanLR(LRScheduler):
 
     def __init__(self, optimizer: Optimizer, plan: TrainingPlan) -> None:
         self.plan = checked_plan(plan)
-        self._epoch_steps, self._epoch_values = range(0), {}  # type: ignore[var-annotated]
+        self._last_step = plan.total_steps - 1
+        self._epoch, self._epoch_steps = -1, range(0)  # whose values are at hand
+        self._at = 0  # which of them is the present step's
+        self._values: dict[str, list[float]] = {}
         self._rules: dict[Tensor | None, _Rule] = {}
+        self._groups: list[int] = []  # ids of the groups that _in_order belongs to
+        self._in_order: list[_Rule] = []
         if isinstance(optimizer, Optimizer):  # anything else is refused by LRScheduler
             _check_momentum(optimizer, plan)
             _note_initial_values(optimizer)
@@ -163,8 +168,9 @@ class PlanLR(LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         """The plan's lr for every group at the present step."""
-        lr = self._planned()["lr"]
-        return [lr * rule.ratio for _, rule in self._groups()]
+        self._at = self._place()
+        lr = self._values["lr"][self._at]
+        return [lr * rule.ratio for rule in self._rules_of_groups()]
 
     def step(self, epoch: int | None = None) -> None:
         """Set the values of the next step.
@@ -175,7 +181,7 @@ class PlanLR(LRScheduler):
         Raises:
             ValueError: if the plan is at its end.
         """
-        if epoch is None and self.last_epoch == self.plan.total_steps:
+        if epoch is None and self.last_epoch > self._last_step:
             raise ValueError(
                 f"step must be <= {self.plan.total_steps}, the plan's total_steps, got "
                 f"{self.last_epoch + 1}: the plan ends there; plan more epochs"
@@ -203,35 +209,41 @@ class PlanLR(LRScheduler):
         self._last_lr = [_copy(group["lr"]) for group in self.optimizer.param_groups]
         self._set_momentum_and_nu()
 
-    def _groups(self) -> list[tuple[dict[str, Any], _Rule]]:
-        """Every group with its rule; groups that have come since get theirs now."""
-        groups, rules = self.optimizer.param_groups, self._rules
-        keys = [_key(group) for group in groups]
-        if not rules.keys() >= set(keys):
-            _note_initial_values(self.optimizer)
-            for group, key in zip(groups, keys, strict=True):
-                if key not in rules:
-                    rules[key] = _rule(group, self.optimizer.defaults)
-            self.base_lrs = [_copy(group["initial_lr"]) for group in groups]
-        return [(group, rules[key]) for group, key in zip(groups, keys, strict=True)]
-
-    def _planned(self) -> dict[str, float]:
-        """The plan's values of the present step; an epoch's are worked out together and kept."""
-        step = min(self.last_epoch, self.plan.total_steps - 1)
+    def _place(self) -> int:
+        """Where in ``_values`` the present step is; an epoch's are worked out together."""
+        step = min(self.last_epoch, self._last_step)
         if step not in self._epoch_steps:
-            epoch = self.plan.position(step).epoch
-            first = self.plan.first_step(epoch)
-            self._epoch_steps = range(first, first + int(self.plan.steps[epoch]))
-            self._epoch_values = {k: v.tolist() for k, v in self.plan.in_epoch(epoch).items()}
-        at = step - self._epoch_steps.start
-        return {name: values[at] for name, values in self._epoch_values.items()}
+            epoch, first = self._epoch + 1, self._epoch_steps.stop  # the usual case
+            if step != first:
+                epoch = self.plan.position(step).epoch
+                first = self.plan.first_step(epoch)
+            self._epoch, self._epoch_steps = (
+                epoch,
+                range(first, first + int(self.plan.steps[epoch])),
+            )
+            self._values = {k: v.tolist() for k, v in self.plan.in_epoch(epoch).items()}
+        return step - self._epoch_steps.start
+
+    def _rules_of_groups(self) -> list[_Rule]:
+        """The rule of every group; a group that is new gets its own now."""
+        groups = self.optimizer.param_groups
+        present = [id(group) for group in groups]
+        if present != self._groups:
+            _note_initial_values(self.optimizer)
+            for group in groups:
+                if _key(group) not in self._rules:
+                    self._rules[_key(group)] = _rule(group, self.optimizer.defaults)
+            self.base_lrs = [_copy(group["initial_lr"]) for group in groups]
+            self._in_order = [self._rules[_key(group)] for group in groups]
+            self._groups = present
+        return self._in_order
 
     def _set_momentum_and_nu(self) -> None:
-        planned = self._planned()
-        for group, rule in self._groups():
+        """As for lr; get_lr has just found the place and the rules."""
+        for group, rule in zip(self.optimizer.param_groups, self._in_order, strict=True):
             for name in rule.names:
-                if name in planned:
-                    _set(group, name, planned[name])
+                if name in self._values:
+                    _set(group, name, self._values[name][self._at])
 
 
 def _check_momentum(optimizer: Optimizer, plan: TrainingPlan) -> None:

@@ -25,9 +25,8 @@ class MomentumOptimizer(Optimizer):
     """What the three share: checks, a zero buffer per parameter, coupled weight decay, foreach."""
 
     def __init__(self, params: Params, **defaults: float | Tensor) -> None:
-        for name, value in defaults.items():
-            check_hyperparameter(name, value)
-        super().__init__(params, defaults)
+        checked = {name: check_hyperparameter(name, value) for name, value in defaults.items()}
+        super().__init__(params, checked)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group of parameters; its hyperparameters default to the optimizer's.
@@ -38,7 +37,7 @@ class MomentumOptimizer(Optimizer):
         """
         for name in RANGES:
             if name in param_group:
-                check_hyperparameter(name, param_group[name])
+                param_group[name] = check_hyperparameter(name, param_group[name])
         super().add_param_group(param_group)
         for p in self.param_groups[-1]["params"]:
             if p.is_complex():
@@ -46,6 +45,36 @@ class MomentumOptimizer(Optimizer):
                     f"{type(self).__name__} needs real parameters, got {p.dtype}: "
                     "use torch.view_as_real"
                 )
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the buffers and hyperparameters of a saved state, as copies.
+
+        Unlike torch's own optimizers, this one shares no tensor with the state afterwards, so that
+        two optimizers can go on from the state of a third one, each by itself.
+
+        Args:
+            state_dict: what ``state_dict()`` of an optimizer returned, also of torch's SGD.
+
+        Raises:
+            ValueError: if the state has other parameter groups than the optimizer, or a
+                hyperparameter is out of range.
+        """
+        saved = [len(group["params"]) for group in state_dict["param_groups"]]
+        own = [len(group["params"]) for group in self.param_groups]
+        if saved != own:
+            raise ValueError(
+                f"state of the optimizer must have groups of {own} parameters, got {saved}: build "
+                "the optimizer with the groups that the saved one had (add_param_group), then load"
+            )
+        super().load_state_dict(state_dict)
+        for state in self.state.values():
+            for name, value in state.items():
+                if isinstance(value, Tensor):
+                    state[name] = value.clone()
+        for group in self.param_groups:
+            for name in RANGES:
+                if name in group:
+                    group[name] = check_hyperparameter(name, group[name])
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -81,8 +110,12 @@ class MomentumOptimizer(Optimizer):
     def _by_device_and_dtype(
         self, group: dict[str, Any]
     ) -> Iterable[tuple[list[Tensor], list[Tensor], list[Tensor]]]:
-        """Parameters with a gradient, their gradients and buffers, as lists foreach can take."""
-        lists: dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], ...]] = {}
+        """Parameters with a gradient, their gradients and buffers, as lists foreach can take.
+
+        Subclasses of tensors, such as FSDP's DTensors, come one by one: no kernel can be relied on
+        to take several of them, which may be spread over different devices.
+        """
+        lists: dict[Any, tuple[list[Tensor], ...]] = {}
         for p in group["params"]:
             if p.grad is None:
                 continue
@@ -94,7 +127,8 @@ class MomentumOptimizer(Optimizer):
             state = self.state[p]
             if state.get("momentum_buffer") is None:  # also as plain SGD saves it
                 state["momentum_buffer"] = torch.zeros_like(p, memory_format=torch.preserve_format)
-            each = lists.setdefault((p.device, p.dtype), ([], [], []))
+            kind = (p.device, p.dtype) if is_plain(p) else p
+            each = lists.setdefault(kind, ([], [], []))
             for column, tensor in zip(each, (p, p.grad, state["momentum_buffer"]), strict=True):
                 column.append(tensor)
         return list(lists.values())  # type: ignore[arg-type]
@@ -120,10 +154,19 @@ def _host_number(value: float | Tensor) -> float | Tensor:
     return value
 
 
-def check_hyperparameter(name: str, value: float | Tensor) -> None:
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor is torch's own, not a subclass such as DTensor."""
+    return type(tensor) in (Tensor, torch.nn.Parameter)
+
+
+def check_hyperparameter(name: str, value: float | Tensor) -> float | Tensor:
     """Refuse a number outside its range, or a tensor that is not 0-dim (ValueError).
 
     A tensor on a GPU is not read: that would wait for the device.
+
+    Returns:
+        The tensor itself, or the number as Python's float: a NumPy number in a saved state would
+        keep ``torch.load(..., weights_only=True)`` from reading it.
     """
     if isinstance(value, Tensor) and value.ndim != 0:
         raise ValueError(
@@ -131,6 +174,7 @@ def check_hyperparameter(name: str, value: float | Tensor) -> None:
             f"{tuple(value.shape)}: pass one number for each parameter group"
         )
     if not isinstance(value, Tensor):
-        number(name, value, **RANGES[name])
-    elif value.device.type == "cpu":
+        return number(name, value, **RANGES[name])
+    if value.device.type == "cpu":
         number(name, value.item(), **RANGES[name])
+    return value

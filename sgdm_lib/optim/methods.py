@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.sgd import sgd
 
-from sgdm_lib.optim.base import MomentumOptimizer, Params
+from sgdm_lib.optim.base import MomentumOptimizer, Params, is_plain
 
 
 class SHB(MomentumOptimizer):
@@ -191,6 +191,8 @@ def _fusible(
 
 
 def _same_dense_layout(*tensors: Tensor) -> bool:
+    if not all(map(is_plain, tensors)):  # a DTensor has no fused step
+        return False
     return all(t.is_contiguous() for t in tensors) or all(
         t.is_contiguous(memory_format=torch.channels_last) for t in tensors
     )
