@@ -129,3 +129,117 @@ def test_accumulate_refuses_a_loader_of_another_sampler():
     loader = DataLoader(range(100), batch_sampler=PlanBatchSampler(plan))
     with pytest.raises(ValueError, match="loader must draw from the given sampler"):
         accumulate(loader, PlanBatchSampler(plan))
+
+
+# Means over something else than samples
+
+
+def padded(n=24, tokens=5):
+    """Labels with many and few padded tokens, and logits that depend on a weight."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(n, tokens, 6, generator=generator).double()
+    y = torch.randint(0, 4, (n, tokens), generator=generator)
+    y[: n // 2, 1:] = -100
+    y[4:8] = -100  # a piece of padding only
+    return x, y
+
+
+CLASS_WEIGHTS = torch.tensor([0.1, 1.0, 2.0, 5.0], dtype=torch.float64)
+
+
+def token_loss(model, x, y, class_weights):
+    return nn.functional.cross_entropy(
+        model(x).flatten(0, 1), y.flatten(), weight=class_weights, ignore_index=-100
+    )
+
+
+@pytest.mark.parametrize("class_weights", [None, CLASS_WEIGHTS])
+@pytest.mark.parametrize("through", ["micro_batches", "accumulate"])
+def test_weight_of_gives_the_undivided_gradient_of_padded_and_weighted_losses(
+    class_weights, through
+):
+    def weight_of(piece):
+        real = piece[1][piece[1] != -100]
+        return len(real) if class_weights is None else class_weights[real].sum()
+
+    def pieces(**options):
+        if through == "micro_batches":
+            return micro_batches((x, y), 4, **options)
+        plan = TrainingPlan(len(x), 1, len(x), lr=0.1)
+        sampler = PlanBatchSampler(plan, micro_batch_size=4, shuffle=False)
+        loader = DataLoader(TensorDataset(x, y), batch_sampler=sampler)
+        return next(accumulate(loader, sampler, **options))
+
+    def gradient(**options):
+        model.zero_grad()
+        for (inputs, labels), weight in pieces(**options):
+            loss = token_loss(model, inputs, labels, class_weights)
+            if not loss.isnan():
+                (weight * loss).backward()
+        return gradients(model)
+
+    model, (x, y) = layer_norm_net(), padded()
+    token_loss(model, x, y, class_weights).backward()
+    whole = gradients(model)
+    torch.testing.assert_close(gradient(weight_of=weight_of), whole, rtol=1e-10, atol=1e-13)
+    assert sum(weight for _, weight in pieces(weight_of=weight_of)) == pytest.approx(1)
+    assert len(list(pieces(weight_of=weight_of))) == 5  # not the piece of padding
+    off = (gradient()[0] - whole[0]).norm() / whole[0].norm()
+    assert off > 0.1  # shares of samples are no remedy
+
+
+@pytest.mark.parametrize(
+    ("weight_of", "message"),
+    [
+        (lambda piece: None, r"weight_of\(piece\) must be a finite number >= 0, got None: return"),
+        (lambda piece: -1, r">= 0, got -1"),
+        (lambda piece: torch.ones(1), r"got tensor\(\[1\.\]\)"),
+        (lambda piece: float("nan"), r"got nan"),
+        (lambda piece: 0, r"> 0 for some piece of a batch, got 0 for all 3: .*leave it out"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weight_of, message):
+    with pytest.raises(ValueError, match=message):
+        list(micro_batches(torch.arange(5.0), 2, weight_of=weight_of))
+
+
+def test_weight_of_is_refused_with_several_replicas():
+    sampler = PlanBatchSampler(growing(), num_replicas=2, rank=0)
+    with pytest.raises(ValueError, match=r"one replica, got 2: .*all_reduce.*num_replicas / denom"):
+        accumulate([], sampler, weight_of=len)
+
+
+# Lengths that do not fit
+
+
+@pytest.mark.parametrize("samples", [49, 51])
+def test_a_data_set_of_another_length_than_the_plan_is_refused(samples):
+    sampler = PlanBatchSampler(TrainingPlan(50, 1, 8, lr=0.1))
+    loader = DataLoader(range(samples), batch_sampler=sampler)
+    with pytest.raises(ValueError, match=f"50 samples, the plan's n_train, got {samples}: build"):
+        accumulate(loader, sampler)
+
+
+def test_a_loader_with_too_few_or_too_many_batches_is_refused():
+    plan = TrainingPlan(50, 1, 20, lr=0.1)
+
+    def run(batches):
+        sampler = PlanBatchSampler(plan, micro_batch_size=8)  # 3 + 3 + 2 pieces
+        return [len(list(pieces)) for pieces in accumulate(range(batches), sampler)]
+
+    assert run(8) == [3, 3, 2]
+    with pytest.raises(ValueError, match="3 batches in step 1, got 2: build it with"):
+        run(5)
+    with pytest.raises(ValueError, match="got more of them after step 2, the last one"):
+        run(9)
+
+
+def test_a_start_between_two_pieces_is_refused():
+    sampler = PlanBatchSampler(growing(), micro_batch_size=5)
+    batches = iter(sampler)
+    next(batches)
+    sampler.load_state_dict(sampler.state_dict())
+    with pytest.raises(ValueError, match=r"got piece 1 of step 0: .*call sampler.resume_at\(0\)"):
+        accumulate(DataLoader(range(100), batch_sampler=sampler), sampler)
+    sampler.resume_at(0)
+    accumulate(DataLoader(range(100), batch_sampler=sampler), sampler)

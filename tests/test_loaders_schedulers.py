@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
+import pickle
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,11 +14,13 @@ from loader_helpers import growing, layer_norm_net, plans, written_out_batches
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from sgdm_lib import papers
 from sgdm_lib.data import epoch_permutation
 from sgdm_lib.loaders import (
     BatchSizeScheduler,
     PlanBatchSampler,
     PlanLR,
+    schedulers,
 )
 from sgdm_lib.optim import NSHB, QHM, SHB
 from sgdm_lib.plan import TrainingPlan
@@ -199,6 +203,199 @@ def test_plan_lr_refuses_ratios_to_a_zero_lr_and_things_that_are_no_optimizer():
         PlanLR(optimizer, growing())
     with pytest.raises(TypeError, match="not an Optimizer"):
         PlanLR(nn.Linear(1, 1), growing())
+
+
+# Groups that come and go
+
+
+def ones(n):
+    params = [nn.Parameter(torch.zeros(1)) for _ in range(n)]
+    for p in params:
+        p.grad = torch.ones(1)
+    return params
+
+
+def advance(optimizer, scheduler, steps=1):
+    for _ in range(steps):
+        optimizer.step()
+        scheduler.step()
+
+
+@pytest.mark.parametrize("kind", [NSHB, torch.optim.SGD, torch.optim.AdamW])
+def test_a_group_added_later_follows_the_plan_at_its_ratio(kind):
+    plan = TrainingPlan(8, 2, 4, lr=Cosine(0.1))
+    options = {} if kind is torch.optim.AdamW else {"momentum": 0.9}
+    a, b, c = ones(3)
+    optimizer = kind([a], lr=0.1, **options)
+    scheduler = PlanLR(optimizer, plan)
+    optimizer.add_param_group({"params": [b], "lr": 0.01})
+    optimizer.add_param_group({"params": [c]})
+    for step in range(1, plan.total_steps):
+        advance(optimizer, scheduler)
+        want = plan.at(step)["lr"]
+        assert [g["lr"] for g in optimizer.param_groups] == [want, want * (0.01 / 0.1), want]
+        assert scheduler.get_last_lr() == [g["lr"] for g in optimizer.param_groups]
+
+
+def test_a_group_that_is_removed_leaves_the_others_as_they_are():
+    plan = TrainingPlan(8, 2, 4, lr=Cosine(0.1))
+    a, b, c = ones(3)
+    groups = [{"params": [a]}, {"params": [b], "lr": 0.05}, {"params": [c], "lr": 0.01}]
+    optimizer = NSHB(groups, lr=0.1)
+    scheduler = PlanLR(optimizer, plan)
+    del optimizer.param_groups[1]
+    advance(optimizer, scheduler)
+    want = plan.at(1)["lr"]
+    assert [g["lr"] for g in optimizer.param_groups] == [want, want * (0.01 / 0.1)]
+    assert scheduler.base_lrs == [0.1, 0.01]
+
+
+@pytest.mark.parametrize("optimizer_first", [False, True])
+def test_a_state_with_a_group_added_later_is_loaded_in_either_order(optimizer_first):
+    plan = TrainingPlan(30, 4, 5, linear(0.1))
+
+    def build():
+        a, b = ones(2)
+        optimizer = SHB([a], lr=0.1)
+        scheduler = PlanLR(optimizer, plan)
+        optimizer.add_param_group({"params": [b], "lr": 0.01})
+        return optimizer, scheduler
+
+    optimizer, scheduler = build()
+    advance(optimizer, scheduler, 9)
+    again, resumed = build()
+    loads = [(again, optimizer.state_dict()), (resumed, scheduler.state_dict())]
+    for target, state in loads if optimizer_first else reversed(loads):
+        target.load_state_dict(state)
+    for _ in range(plan.total_steps - 9):
+        assert [g["lr"] for g in optimizer.param_groups] == [g["lr"] for g in again.param_groups]
+        advance(optimizer, scheduler)
+        advance(again, resumed)
+
+
+def test_a_state_with_another_number_of_groups_is_refused_in_a_sentence():
+    a, b = ones(2)
+    state = NSHB([{"params": [a]}, {"params": [b]}], lr=0.1).state_dict()
+    with pytest.raises(ValueError, match=r"groups of \[2\] parameters, got \[1, 1\]: build the"):
+        NSHB([a, b], lr=0.1).load_state_dict(state)
+
+
+def test_a_copied_or_pickled_scheduler_keeps_its_groups_and_ratios():
+    plan = TrainingPlan(8, 2, 4, lr=Cosine(0.1))
+    a, b = ones(2)
+    optimizer = NSHB([{"params": [a]}, {"params": [b], "lr": 0.01}], lr=0.1)
+    scheduler = PlanLR(optimizer, plan)
+    advance(optimizer, scheduler)
+    for other in (copy.deepcopy(scheduler), pickle.loads(pickle.dumps(scheduler))):
+        assert other.optimizer is not optimizer
+        advance(other.optimizer, other)
+        want = plan.at(2)["lr"]
+        assert [g["lr"] for g in other.optimizer.param_groups] == [want, want * (0.01 / 0.1)]
+    assert optimizer.param_groups[0]["lr"] == plan.at(1)["lr"]
+
+
+@pytest.mark.parametrize("tensors", [False, True])
+def test_a_group_keeps_its_own_momentum_and_nu_and_the_others_follow(tensors):
+    wrap = (lambda v: torch.tensor(v, dtype=torch.float64)) if tensors else float
+    plan = moving_plan()
+
+    def build():
+        a, b, c = ones(3)
+        groups = [{"params": [a]}, {"params": [b], "momentum": wrap(0.3)}]
+        groups.append({"params": [c], "nu": wrap(0.25)})
+        optimizer = QHM(groups, lr=wrap(0.5), momentum=wrap(0.9), nu=wrap(1.0))
+        return optimizer, PlanLR(optimizer, plan)
+
+    optimizer, scheduler = build()
+    for step in range(plan.total_steps):
+        if step == 7:  # a loaded state makes no difference, whatever it holds by then
+            again, resumed = build()
+            again.load_state_dict(optimizer.state_dict())
+            resumed.load_state_dict(scheduler.state_dict())
+            optimizer, scheduler = again, PlanLR(again, plan)  # nor a scheduler made anew
+            scheduler.load_state_dict(resumed.state_dict())
+        want = plan.at(step)
+        first, second, third = optimizer.param_groups
+        assert (float(first["momentum"]), float(first["nu"])) == (want["momentum"], want["nu"])
+        assert (float(second["momentum"]), float(second["nu"])) == (0.3, want["nu"])
+        assert (float(third["momentum"]), float(third["nu"])) == (want["momentum"], 0.25)
+        advance(optimizer, scheduler)
+
+
+# Values
+
+
+def test_every_step_of_the_papers_plans_has_the_bits_of_the_schedules():
+    seen = set()
+    for experiment in papers.catalogue().values():
+        size = {"cifar100": 50_000, "tiny_imagenet": 100_000, "digits": 1437}[experiment.dataset]
+        plan = experiment.plan(experiment.n_train or size)
+        if plan.fingerprint in seen:
+            continue
+        seen.add(plan.fingerprint)
+        optimizer = sgd(lr=plan.at(0)["lr"], momentum=plan.at(0)["momentum"])
+        scheduler = PlanLR(optimizer, plan)
+        optimizer.step()
+        for epoch in {0, 1, plan.epochs // 2, plan.epochs - 1} & set(range(plan.epochs)):
+            first = plan.first_step(epoch)
+            for step in {first, first + int(plan.steps[epoch]) - 1} - {0}:
+                scheduler.last_epoch = step - 1  # as after so many steps
+                scheduler.step()
+                group, want = optimizer.param_groups[0], plan.at(step)
+                assert group["lr"] == want["lr"], (plan.lr, step)
+                if want["momentum"]:
+                    assert group["momentum"] == want["momentum"]
+                at = epoch if plan.lr.unit == "epoch" else step
+                assert want["lr"] == plan.lr(at) == plan.lr(np.array([float(at)]))[0]
+    assert len(seen) > 100
+
+
+def test_numbers_of_numpy_are_stored_as_floats_and_the_state_is_plain_data():
+    lr, momentum = np.geomspace(0.01, 0.1, 3)[2], np.float32(0.5)
+    for make in (NSHB, torch.optim.SGD):
+        optimizer = make(ones(1), lr=lr, momentum=momentum)
+        scheduler = PlanLR(optimizer, TrainingPlan(8, 2, 4, lr=Cosine(float(lr))))
+        advance(optimizer, scheduler, 2)
+        file = io.BytesIO()
+        torch.save([optimizer.state_dict(), scheduler.state_dict()], file)
+        file.seek(0)
+        group = torch.load(file, weights_only=True)[0]["param_groups"][0]
+        for name in ("lr", "momentum", "initial_lr", "initial_momentum"):
+            assert type(group[name]) is float
+        assert [type(value) for value in scheduler.get_last_lr()] == [float]
+        assert type(optimizer.defaults["lr"]) is float
+
+
+@pytest.mark.parametrize("kind", [BatchSizeScheduler, lambda plan: PlanLR(sgd(), plan)])
+def test_things_that_are_no_plan_are_refused(kind):
+    for wrong in (None, 0.1, growing):
+        with pytest.raises(ValueError, match=r"plan must be a TrainingPlan, got .*: build one with"):
+            kind(wrong)
+
+
+# Several processes
+
+
+def test_a_wrapper_that_steps_once_a_process_is_refused_with_several(monkeypatch):
+    plan = TrainingPlan(8, 2, 4, lr=Cosine(0.1))
+    optimizer = sgd()
+    scheduler = PlanLR(optimizer, plan)
+
+    def step_as_accelerate_does(number):  # accelerate.scheduler.AcceleratedScheduler.step
+        for _ in range(number):
+            if hasattr(scheduler, "total_steps"):
+                if scheduler._step_count <= scheduler.total_steps:
+                    scheduler.step()
+            else:
+                scheduler.step()
+
+    for step in range(plan.total_steps):
+        assert scheduler.last_epoch == step
+        optimizer.step()
+        step_as_accelerate_does(1)
+    monkeypatch.setattr(schedulers, "processes", lambda: 2)
+    with pytest.raises(ValueError, match=r"several processes, got 2: Accelerate .*prepare\(\)"):
+        step_as_accelerate_does(2)
 
 
 # A whole loop

@@ -8,6 +8,10 @@ so multiplying each piece's mean loss by |P| / |B| before ``backward()`` adds up
 the undivided gradient, up to the rounding of the sums. The weights matter where the last piece is
 ragged: dividing every loss by the number of pieces would count its samples too much.
 
+That holds where the loss is the mean over *samples*. A loss that is a mean over something else,
+such as the tokens that are no padding (``ignore_index``) or samples with class weights, needs the
+share of that: give ``weight_of``, the number or the weight of what a piece's loss is the mean of.
+
 **Not so with BatchNorm.** In train mode it normalises each sample by the mean and variance of the
 samples it comes with, so the loss of a sample depends on the piece it is in: pieces of 256 compute
 another function than a batch of 4096 (that of "ghost" batches), and the running statistics move
@@ -17,16 +21,20 @@ once a piece instead of once a batch. No weights repair that. Models without bat
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from sgdm_lib.checks import integer
+from sgdm_lib.checks import integer, number
 from sgdm_lib.loaders.sampler import PlanBatchSampler
 
+WeightOf = Callable[[Any], float | Tensor]
 
-def micro_batches(batch: Any, size: int) -> Iterator[tuple[Any, float]]:
+
+def micro_batches(
+    batch: Any, size: int, *, weight_of: WeightOf | None = None
+) -> Iterator[tuple[Any, float]]:
     """A loaded batch in pieces of at most ``size`` samples, each with its weight |piece| / |batch|.
 
     Multiply the mean loss of each piece by its weight and call ``backward()``; the gradients add up
@@ -36,13 +44,19 @@ def micro_batches(batch: Any, size: int) -> Iterator[tuple[Any, float]]:
     Args:
         batch: a tensor, or tuples, lists and dicts of tensors, samples along the first dimension.
         size: the most samples in a piece, >= 1.
+        weight_of: for a loss that is not the mean over samples: takes a piece, returns the number,
+            >= 0, of what its loss is the mean of. For ``cross_entropy`` with ``ignore_index``:
+            ``lambda piece: (piece[1] != ignore_index).sum()``; with class weights ``w``:
+            ``lambda piece: w[piece[1]].sum()``.
 
     Yields:
-        (piece, weight): the piece built like the batch, its tensors views of the batch's.
+        (piece, weight): the piece built like the batch, its tensors views of the batch's. A piece
+        of weight 0, whose mean loss is NaN, is left out.
 
     Raises:
         ValueError: if ``size`` is not positive, the tensors' first dimensions differ, the batch is
-            empty, or holds something else than tensors.
+            empty, or holds something else than tensors, or if ``weight_of`` returns no number >= 0
+            or only zeros.
 
     >>> import torch
     >>> x, y = torch.arange(10.0), torch.arange(10)
@@ -65,12 +79,14 @@ def micro_batches(batch: Any, size: int) -> Iterator[tuple[Any, float]]:
             "the samples along the first dimension of every tensor"
         )
     total = lengths[0]
-    starts = range(0, total, size)
-    return ((_cut(batch, i, i + size), min(size, total - i) / total) for i in starts)
+    pieces = (_cut(batch, i, i + size) for i in range(0, total, size))
+    if weight_of is not None:
+        return _weighted(list(pieces), weight_of)
+    return ((piece, next(_lengths(piece)) / total) for piece in pieces)
 
 
 def accumulate(
-    loader: Iterable[Any], sampler: PlanBatchSampler
+    loader: Iterable[Any], sampler: PlanBatchSampler, *, weight_of: WeightOf | None = None
 ) -> Iterator[Iterator[tuple[Any, float]]]:
     """One epoch of a loader, grouped by optimizer step, its pieces with their weights.
 
@@ -96,12 +112,16 @@ def accumulate(
     Args:
         loader: a ``DataLoader`` that draws from ``sampler``; iterated once, so for one epoch.
         sampler: its batch sampler.
+        weight_of: as for :func:`micro_batches`. The pieces of a step are all loaded before the
+            first is yielded then, because the weights need their sum. For one replica only.
 
     Yields:
         For every step an iterator of (batch as loaded, weight). Pieces not taken are skipped.
 
     Raises:
-        ValueError: if the loader has another batch sampler, or the plan is at its end.
+        ValueError: if the loader has another batch sampler, or another number of samples or of
+            batches than the plan; if the plan is at its end, or the sampler would start between
+            two pieces of a step; if ``weight_of`` comes with several replicas.
 
     >>> from torch.utils.data import DataLoader
     >>> from sgdm_lib.plan import TrainingPlan
@@ -119,21 +139,85 @@ def accumulate(
             f"loader must draw from the given sampler, got one with {loader.batch_sampler!r}: "  # type: ignore[attr-defined]
             "build it with DataLoader(dataset, batch_sampler=sampler)"
         )
-    return _steps(loader, sampler)
+    samples = _length(getattr(loader, "dataset", None))
+    if samples is not None and samples != sampler.plan.n_train:
+        raise ValueError(
+            f"loader must have {sampler.plan.n_train} samples, the plan's n_train, got {samples}: "
+            "build the plan with TrainingPlan(len(dataset), ...)"
+        )
+    if sampler.next_piece:
+        raise ValueError(
+            f"sampler must start with the first piece of a step, got piece {sampler.next_piece} of "
+            f"step {sampler.next_step}: the gradients of the pieces before are lost; call "
+            f"sampler.resume_at({sampler.next_step})"
+        )
+    if weight_of is not None and sampler.num_replicas > 1:
+        raise ValueError(
+            f"weight_of is for one replica, got {sampler.num_replicas}: the weights need the sum "
+            "over all replicas; use a loss with reduction='sum', add up its denominator with "
+            "torch.distributed.all_reduce, and multiply the loss by num_replicas / denominator"
+        )
+    return _steps(loader, sampler, weight_of)
 
 
 def _steps(
-    loader: Iterable[Any], sampler: PlanBatchSampler
+    loader: Iterable[Any], sampler: PlanBatchSampler, weight_of: WeightOf | None
 ) -> Iterator[Iterator[tuple[Any, float]]]:
     steps = sampler.coming_steps()  # before iter(): with workers, that already draws batches
     batches = iter(loader)
     for step in steps:
-        weights = sampler.weights(step)
-        # weights first: zip asks it first, and so leaves the next step's batch alone
-        pieces = ((batch, weight) for weight, batch in zip(weights, batches, strict=False))
+        pieces = _pieces(batches, sampler.weights(step), step)
+        if weight_of is not None:
+            pieces = _weighted([piece for piece, _ in pieces], weight_of)
         yield pieces
         for _ in pieces:
             pass
+    if next(batches, _NONE) is not _NONE:
+        raise ValueError(
+            f"loader must yield the sampler's batches, got more of them after step {steps[-1]}, "
+            "the last one: build it with DataLoader(dataset, batch_sampler=sampler)"
+        )
+
+
+_NONE = object()
+
+
+def _pieces(batches: Iterator[Any], weights: list[float], step: int) -> Iterator[tuple[Any, float]]:
+    for found, weight in enumerate(weights):
+        piece = next(batches, _NONE)
+        if piece is _NONE:
+            raise ValueError(
+                f"loader must yield {len(weights)} batches in step {step}, got {found}: build it "
+                "with DataLoader(dataset, batch_sampler=sampler)"
+            )
+        yield piece, weight
+
+
+def _weighted(pieces: list[Any], weight_of: WeightOf) -> Iterator[tuple[Any, float]]:
+    """The pieces with their shares of the sum, without those of weight 0."""
+    weights = [_number(weight_of(piece)) for piece in pieces]
+    total = sum(weights)
+    if total == 0:
+        raise ValueError(
+            f"weight_of must be > 0 for some piece of a batch, got 0 for all {len(pieces)}: the "
+            "mean loss of such a batch is NaN; leave it out"
+        )
+    both = zip(pieces, weights, strict=True)
+    return ((piece, weight / total) for piece, weight in both if weight > 0)
+
+
+def _number(value: Any) -> float:
+    fix = "return the number of what the piece's loss is the mean of"
+    plain = value.item() if getattr(value, "shape", None) == () else value
+    return number("weight_of(piece)", plain, at_least=0, fix=fix)
+
+
+def _length(data: Any) -> int | None:
+    """The number of samples of a data set, None where it does not say."""
+    try:
+        return len(data)
+    except (TypeError, NotImplementedError):
+        return None
 
 
 def _lengths(batch: Any) -> Iterator[int]:
