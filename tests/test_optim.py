@@ -178,6 +178,114 @@ def test_copies_and_groups_added_later(kind):
 
 
 @pytest.mark.parametrize("kind", ALL)
+def test_two_optimizers_that_load_one_state_go_on_independently(kind):
+    def build():
+        params = parameters([(3,), (2, 2)])
+        return kind(params, lr=torch.tensor(0.1, dtype=torch.float64)), params
+
+    trunk, params = build()
+    walk(trunk, 5)
+    state = trunk.state_dict()
+    alone, branch = (copy.deepcopy(trunk), build())
+    with torch.no_grad():
+        for p, q in zip(params, branch[1], strict=True):
+            q.copy_(p)
+    branch[0].load_state_dict(state)
+    want = walk(alone, 4, seed=2)
+    walk(trunk, 7, seed=3)  # the trunk goes on, and its lr changes
+    trunk.param_groups[0]["lr"].fill_(0.5)
+    found = walk(branch[0], 4, seed=2)
+    assert all(map(torch.equal, found, want))
+    held = {id(t) for each in trunk.state.values() for t in each.values()}
+    assert held.isdisjoint(id(t) for each in branch[0].state.values() for t in each.values())
+    assert float(branch[0].param_groups[0]["lr"]) == 0.1
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_numbers_of_numpy_become_floats_wherever_they_come_from(kind):
+    lr = np.geomspace(0.01, 0.1, 3)[0]
+    groups = [
+        {"params": p, **more}
+        for p, more in zip(
+            ([p] for p in parameters([(1,), (1,)])),
+            ({}, {"lr": lr, "momentum": np.float32(0.5)}),
+            strict=True,
+        )
+    ]
+    optimizer = kind(groups, lr=lr, momentum=np.float64(0.5), weight_decay=np.int64(0))
+    file = io.BytesIO()
+    torch.save(optimizer.state_dict(), file)
+    file.seek(0)
+    saved = torch.load(file, weights_only=True)
+    for group in (*saved["param_groups"], optimizer.defaults):
+        for name in ("lr", "momentum", "weight_decay"):
+            assert type(group[name]) is float
+    saved["param_groups"][1]["lr"] = lr  # as older checkpoints have it
+    optimizer.load_state_dict(saved)
+    assert type(optimizer.param_groups[1]["lr"]) is float
+    saved["param_groups"][1]["lr"] = -1.0
+    with pytest.raises(ValueError, match="lr must be a finite number >= 0, got -1"):
+        optimizer.load_state_dict(saved)
+
+
+class Wrapped(torch.Tensor):
+    """A subclass that refuses fused kernels, as DTensor does, and lists of several tensors."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        name = getattr(function, "__name__", "")
+        if "fused" in name or (name.startswith("_foreach") and len(args[0]) > 1):
+            raise NotImplementedError(f"no strategy for {name}")
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("tensors", [False, True])
+def test_subclasses_of_tensors_take_the_same_step_one_by_one(kind, tensors):
+    wrap = (lambda v: torch.tensor(v, dtype=torch.float64)) if tensors else float
+    plain = parameters([(3,), (2, 2)])
+    wrapped = [p.detach().clone().as_subclass(Wrapped).requires_grad_() for p in plain]
+    plain.append(nn.Parameter(torch.ones(2, dtype=torch.float64)))  # mixed with torch's own
+    wrapped.append(nn.Parameter(torch.ones(2, dtype=torch.float64)))
+    options = {"lr": wrap(0.1), "momentum": wrap(0.9), "weight_decay": 0.01}
+    want, found = (walk(kind(p, **options), 5) for p in (plain, wrapped))
+    for a, b in zip(want, found, strict=True):
+        close(a, torch.Tensor(b.as_subclass(torch.Tensor)))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own
+@pytest.mark.parametrize("kind", ALL)
+def test_fully_sharded_parameters_take_the_same_step(kind, tmp_path):
+    fsdp = pytest.importorskip("torch.distributed.fsdp", reason="no FSDP in this torch")
+    distributed = torch.distributed
+    if not (distributed.is_gloo_available() and hasattr(fsdp, "fully_shard")):
+        pytest.skip("needs gloo and fully_shard")
+
+    def train(shard):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3))
+        if shard:
+            fsdp.fully_shard(net[0])
+            fsdp.fully_shard(net)
+        optimizer = kind(net.parameters(), lr=0.01, weight_decay=0.01)
+        for k in range(3):
+            optimizer.zero_grad()
+            net(torch.full((2, 4), float(k))).square().sum().backward()
+            optimizer.step()
+            optimizer.load_state_dict(optimizer.state_dict())
+        return [p.full_tensor() if shard else p for p in net.parameters()]
+
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'rendezvous'}", rank=0, world_size=1
+    )
+    try:
+        for a, b in zip(train(False), train(True), strict=True):
+            torch.testing.assert_close(a, b)
+    finally:
+        distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("kind", ALL)
 def test_closure_is_called_once_with_gradients_and_its_loss_returned(kind):
     p, calls = torch.ones(1, requires_grad=True), []
     optimizer = kind([p], lr=0.1)
