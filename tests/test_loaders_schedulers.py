@@ -369,7 +369,9 @@ def test_numbers_of_numpy_are_stored_as_floats_and_the_state_is_plain_data():
 @pytest.mark.parametrize("kind", [BatchSizeScheduler, lambda plan: PlanLR(sgd(), plan)])
 def test_things_that_are_no_plan_are_refused(kind):
     for wrong in (None, 0.1, growing):
-        with pytest.raises(ValueError, match=r"plan must be a TrainingPlan, got .*: build one with"):
+        with pytest.raises(
+            ValueError, match=r"plan must be a TrainingPlan, got .*: build one with"
+        ):
             kind(wrong)
 
 

@@ -19,7 +19,7 @@ print(plan)  # stages, steps and gradient cost, before anything runs
 model = models.build("mlp", digits.shape, 10, seed=0)
 optimizer = NSHB(model.parameters(), lr=0.1, momentum=0.9)
 scheduler = PlanLR(optimizer, plan)
-sampler = PlanBatchSampler(plan, seed=0)
+sampler = PlanBatchSampler(plan, seed=0, data=train)  # data: their number is compared
 loader = DataLoader(train, batch_sampler=sampler, generator=torch.Generator())
 # To resume, load the states of model, optimizer and scheduler here, and then:
 # sampler.resume_at(scheduler.last_epoch)
