@@ -12,6 +12,7 @@ from torch.utils.data import Sampler
 
 from sgdm_lib.checks import integer
 from sgdm_lib.data import epoch_permutation
+from sgdm_lib.loaders.shares import Shares
 from sgdm_lib.loaders.state import Place, Running, checked_plan, checked_step, processes
 from sgdm_lib.plan import TrainingPlan
 
@@ -119,6 +120,7 @@ class PlanBatchSampler(Sampler[list[int]]):
         fix = f"replicas are numbered from 0; there are {self.num_replicas}"
         self.rank = integer("rank", rank, at_least=0, at_most=self.num_replicas - 1, fix=fix)
         self.whole_run = whole_run
+        self._shares = Shares(plan, self.num_replicas, self.rank, micro_batch_size)
         self._start = Place(0)
         self._announced = False
         self._running: Running | None = None
@@ -222,7 +224,7 @@ class PlanBatchSampler(Sampler[list[int]]):
             which must be the same where the state is loaded.
         """
         start = self._running.place if self._running and self._running.drawing else self._start
-        pieces = len(self._pieces(start.step)) if start.piece else 1
+        pieces = len(self._shares.pieces(start.step)) if start.piece else 1
         same = {name: getattr(self, name) for name in ("seed", "shuffle")}
         return {**start._asdict(), "pieces": pieces, "plan": self.plan.fingerprint, **same}
 
@@ -245,7 +247,7 @@ class PlanBatchSampler(Sampler[list[int]]):
                     f"{state_dict.get(name)!r}: build the sampler with that of the saved one"
                 )
         last = max(self.plan.total_steps - 1, 0)
-        pieces = len(self._pieces(min(step, last)))
+        pieces = len(self._shares.pieces(min(step, last)))
         if state_dict["piece"] and state_dict["pieces"] != pieces:
             raise ValueError(
                 f"step {step} must come in {pieces} pieces, got a state between pieces of "
@@ -283,17 +285,7 @@ class PlanBatchSampler(Sampler[list[int]]):
         Raises:
             ValueError: if the plan has no such step.
         """
-        at = self.plan.position(step)
-        total = at.last - at.first
-        return [self.num_replicas * len(piece) / total for piece in self._pieces(step)]
-
-    def _pieces(self, step: int) -> list[range]:
-        """Where in the epoch's order the pieces of a step lie; an empty one has no samples left."""
-        at = self.plan.position(step)
-        share = range(at.first, at.last)[self.rank :: self.num_replicas]
-        largest_share = -(-(at.last - at.first) // self.num_replicas)
-        size = self.micro_batch_size or largest_share
-        return [share[i : i + size] for i in range(0, largest_share, size)]
+        return self._shares.weights(step)
 
     def _order(self, epoch: int) -> Tensor:
         n = self.plan.n_train
@@ -319,7 +311,7 @@ class PlanBatchSampler(Sampler[list[int]]):
                 at = self.plan.position(step)
                 if step == steps.start or at.step_in_epoch == 0:
                     order = self._order(at.epoch)
-                pieces = list(enumerate(self._pieces(step)))
+                pieces = list(enumerate(self._shares.pieces(step)))
                 for i, piece in pieces[first_piece if step == steps.start else 0 :]:
                     piece = piece if len(piece) else range(at.first, at.first + 1)
                     last = i == len(pieces) - 1
@@ -352,13 +344,10 @@ class PlanBatchSampler(Sampler[list[int]]):
         start = self._start
         if start.at_end or start.step == self.plan.total_steps:
             return 0
-        return self._batches_from(start.step) - start.piece
+        return self._shares.batches_from(start.step) - start.piece
 
     @cached_property
     def _whole_length(self) -> int:
-        return sum(self._batches_from(self.plan.first_step(e)) for e in range(self.plan.epochs))
-
-    def _batches_from(self, step: int) -> int:
-        """Batches from a step to the end of its epoch: all steps but the last have equally many."""
-        end = int(self.plan.cumulative_steps[self.plan.position(step).epoch])
-        return len(self._pieces(step)) * (end - 1 - step) + len(self._pieces(end - 1))
+        return sum(
+            self._shares.batches_from(self.plan.first_step(e)) for e in range(self.plan.epochs)
+        )

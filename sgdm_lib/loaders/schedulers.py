@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from sgdm_lib.loaders.groups import (
+    GroupRule,
+    check_momentum,
+    copied,
+    group_key,
+    group_rule,
+    group_rules,
+    note_initial_values,
+    put,
+)
 from sgdm_lib.loaders.state import checked_plan, checked_step, processes
 from sgdm_lib.plan import Position, TrainingPlan
-
-_NAMES = ("lr", "momentum", "nu")
 
 
 class BatchSizeScheduler:
@@ -89,15 +96,6 @@ class BatchSizeScheduler:
         self._step = checked_step(state_dict, self.plan, type(self).__name__)
 
 
-class _Rule(NamedTuple):
-    """How a parameter group follows the plan."""
-
-    ratio: float
-    """Its lr over the plan's; exactly 1.0 where it has no lr of its own."""
-    names: tuple[str, ...]
-    """Which of momentum and nu it takes from the plan."""
-
-
 class PlanLR(LRScheduler):
     """An optimizer that follows the plan: ``step()`` after each optimizer step.
 
@@ -140,13 +138,13 @@ class PlanLR(LRScheduler):
         self._epoch, self._epoch_steps = -1, range(0)  # whose values are at hand
         self._at = 0  # which of them is the present step's
         self._values: dict[str, list[float]] = {}
-        self._rules: dict[Tensor | None, _Rule] = {}
+        self._rules: dict[Tensor | None, GroupRule] = {}
         self._groups: list[int] = []  # ids of the groups that _in_order belongs to
-        self._in_order: list[_Rule] = []
+        self._in_order: list[GroupRule] = []
         if isinstance(optimizer, Optimizer):  # anything else is refused by LRScheduler
-            _check_momentum(optimizer, plan)
-            _note_initial_values(optimizer)
-            self._rules = _rules(optimizer)
+            check_momentum(optimizer, plan)
+            note_initial_values(optimizer)
+            self._rules = group_rules(optimizer)
         super().__init__(optimizer)  # notes the lrs as base_lrs and takes step 0
 
     @property
@@ -205,8 +203,8 @@ class PlanLR(LRScheduler):
         self.last_epoch = checked_step(state_dict, self.plan, type(self).__name__)
         self._step_count = self.last_epoch + 1
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            _set(group, "lr", lr)
-        self._last_lr = [_copy(group["lr"]) for group in self.optimizer.param_groups]
+            put(group, "lr", lr)
+        self._last_lr = [copied(group["lr"]) for group in self.optimizer.param_groups]
         self._set_momentum_and_nu()
 
     def _place(self) -> int:
@@ -217,24 +215,22 @@ class PlanLR(LRScheduler):
             if step != first:
                 epoch = self.plan.position(step).epoch
                 first = self.plan.first_step(epoch)
-            self._epoch, self._epoch_steps = (
-                epoch,
-                range(first, first + int(self.plan.steps[epoch])),
-            )
+            self._epoch = epoch
+            self._epoch_steps = range(first, first + int(self.plan.steps[epoch]))
             self._values = {k: v.tolist() for k, v in self.plan.in_epoch(epoch).items()}
         return step - self._epoch_steps.start
 
-    def _rules_of_groups(self) -> list[_Rule]:
+    def _rules_of_groups(self) -> list[GroupRule]:
         """The rule of every group; a group that is new gets its own now."""
         groups = self.optimizer.param_groups
         present = [id(group) for group in groups]
         if present != self._groups:
-            _note_initial_values(self.optimizer)
+            note_initial_values(self.optimizer)
             for group in groups:
-                if _key(group) not in self._rules:
-                    self._rules[_key(group)] = _rule(group, self.optimizer.defaults)
-            self.base_lrs = [_copy(group["initial_lr"]) for group in groups]
-            self._in_order = [self._rules[_key(group)] for group in groups]
+                if group_key(group) not in self._rules:
+                    self._rules[group_key(group)] = group_rule(group, self.optimizer.defaults)
+            self.base_lrs = [copied(group["initial_lr"]) for group in groups]
+            self._in_order = [self._rules[group_key(group)] for group in groups]
             self._groups = present
         return self._in_order
 
@@ -243,85 +239,4 @@ class PlanLR(LRScheduler):
         for group, rule in zip(self.optimizer.param_groups, self._in_order, strict=True):
             for name in rule.names:
                 if name in self._values:
-                    _set(group, name, self._values[name][self._at])
-
-
-def _check_momentum(optimizer: Optimizer, plan: TrainingPlan) -> None:
-    # Only 0 is refused: it is what an optimizer without momentum has, and a plan's default of 0.9
-    # would silently give it one.
-    planned = plan.at(0)["momentum"]
-    if optimizer.defaults.get("momentum") == 0 and planned > 0:
-        raise ValueError(
-            f"momentum must be > 0 in an optimizer that follows this plan (momentum {planned:g}), "
-            f"got {type(optimizer).__name__} with 0: give it momentum={planned:g}, or the plan "
-            "momentum=0"
-        )
-
-
-def _note_initial_values(optimizer: Optimizer) -> None:
-    """Keep what groups and defaults were given, as ``initial_lr`` and so on, apart from what moves.
-
-    Groups may share a tensor lr with ``optimizer.defaults``. NumPy's numbers become Python's, so
-    that a saved state can be loaded with ``weights_only=True``.
-    """
-    for values in (optimizer.defaults, *optimizer.param_groups):
-        for name in _NAMES:
-            if name in values:
-                values[name] = _plain(values[name])
-    for name in _NAMES:
-        if name in optimizer.defaults:
-            optimizer.defaults[name] = _copy(optimizer.defaults[name])
-    for group in optimizer.param_groups:
-        for name in _NAMES:
-            if name in group:
-                initial = f"initial_{name}"
-                group[initial] = _plain(group.get(initial, _copy(group[name])))
-
-
-def _rules(optimizer: Optimizer) -> dict[Tensor | None, _Rule]:
-    """The rule of every group; where all groups have the same value, all follow the plan."""
-    groups, defaults = optimizer.param_groups, dict(optimizer.defaults)
-    for name in _NAMES:  # also a single group whose values a checkpoint has brought
-        own = {float(group[f"initial_{name}"]) for group in groups if name in group}
-        if len(own) == 1:
-            defaults[name] = own.pop()
-    return {_key(group): _rule(group, defaults) for group in groups}
-
-
-def _rule(group: dict[str, Any], defaults: dict[str, Any]) -> _Rule:
-    # once a group: reading a tensor back would stall a GPU
-    lr = float(group["initial_lr"])
-    common = float(defaults.get("lr", lr))
-    if common == 0 != lr:
-        raise ValueError(
-            f"lr of the optimizer must be > 0 where its groups have their own, got 0 with a group "
-            f"of {lr:g}: give the optimizer the plan's first lr"
-        )
-    names = tuple(
-        name
-        for name in ("momentum", "nu")
-        if name in group
-        and float(group[f"initial_{name}"]) == float(defaults.get(name, group[f"initial_{name}"]))
-    )
-    return _Rule(1.0 if lr == common else lr / common, names)
-
-
-def _key(group: dict[str, Any]) -> Tensor | None:
-    """What tells groups apart, also after a load (which replaces the dicts) or a copy."""
-    params = group["params"]
-    return params[0] if params else None
-
-
-def _plain(value: Any) -> Any:
-    return float(value) if isinstance(value, Real) else value
-
-
-def _copy(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
-
-
-def _set(group: dict[str, Any], name: str, value: float | Tensor) -> None:
-    if isinstance(group[name], Tensor):
-        group[name].fill_(value)
-    else:
-        group[name] = value
+                    put(group, name, self._values[name][self._at])
