@@ -73,6 +73,15 @@ def test_the_end_of_an_epoch_is_kept_apart_from_the_start_of_the_next():
         assert again.epoch == epoch + 1
 
 
+def test_once_another_iteration_is_asked_for_the_state_is_its_start():
+    first = PlanBatchSampler(growing())
+    broken_off = iter(first)
+    next(broken_off)
+    assert first.state_dict()["step"] == 1  # a state saved after a break goes on within the epoch
+    iter(first)
+    assert first.state_dict()["step"] == 13
+
+
 def test_a_state_within_an_epoch_survives_its_announcement_but_not_another_ones():
     plan, everything = growing(), written_out_batches(growing(), 0)
     first = PlanBatchSampler(plan)
