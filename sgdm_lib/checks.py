@@ -78,7 +78,7 @@ def integer(
     whole = (
         isinstance(value, (int, float, Integral))
         and not isinstance(value, bool)
-        and (isinstance(value, Integral) or math.isfinite(value))
+        and _finite(value)
         and value == int(value)
     )
     if (
@@ -89,6 +89,13 @@ def integer(
         message = f"{name} must be a whole number {wanted}".rstrip() + f", got {_shown(value)}"
         raise ValueError(message + (f": {fix}" if fix else ""))
     return int(value)
+
+
+def _finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
 
 
 def choice(name: str, value: Any, allowed: Iterable[str], *, fix: str = "") -> str:
@@ -109,14 +116,6 @@ def choice(name: str, value: Any, allowed: Iterable[str], *, fix: str = "") -> s
         message = f"{name} must be one of {shown}, got {value!r}"
         raise ValueError(message + (f": {fix}" if fix else ""))
     return value
-
-
-def _finite(value: Any) -> bool:
-    """Whether a real number is finite as a float; an int may be too large to be one."""
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        return False
 
 
 def _shown(value: Any) -> str:

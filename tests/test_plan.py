@@ -273,9 +273,15 @@ def good(**changes):
         ({"epochs": 10**400}, r"epochs .* got a whole number of 1329 bits: every epoch has a row"),
         ({"n_train": 10**12}, r"total_steps of the plan .* <= 1000000000, got .*: plan fewer ep"),
         ({"lr": 10**400}, r"lr must be a finite number >= 0, got a whole number of 1329 bits"),
-        ({"lr": UserSchedule(lambda t: None)}, r"must return a number, got None .* at t = 0: ret"),
-        ({"lr": UserSchedule(lambda t: np.ones(1))}, r"must return a number, got array\(\[1\.\]\)"),
-        ({"lr": UserSchedule(lambda t: "0.1")}, r"must return a number, got '0\.1'"),
+        (
+            {"lr": UserSchedule(lambda t: None)},
+            r"must return (a|one) number, got None.* at t = 0: ret",
+        ),
+        (
+            {"lr": UserSchedule(lambda t: np.ones(1))},
+            r"must return (a|one) number, got array\(\[1\.\]\)",
+        ),
+        ({"lr": UserSchedule(lambda t: "0.1")}, r"must return (a|one) number, got '0\.1'"),
         ({"lr": lambda t: 0.1}, r"lr must be a finite number .*: wrap a function in UserSchedule"),
     ],
 )
