@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sgdm_lib.claims.curves import Curve
-from sgdm_lib.figures.published import _words
+from sgdm_lib.figures.published import WORDS
 from sgdm_lib.figures.runs import _readable_log
 from sgdm_lib.figures.style import LABELS, colours
 from sgdm_lib.plan import Stage
@@ -58,5 +58,5 @@ def cover(fixed: Curve, grown: Curve, stages: Sequence[Stage], labels: tuple[str
     panel.set_ylim(top=panel.get_ylim()[1] * 1.3)
     _readable_log(panel)
     panel.set_xlabel(LABELS["epoch"])
-    panel.set_ylabel(_words("gradient_norm", (fixed, grown)))
+    panel.set_ylabel(WORDS["gradient_norm"])
     return figure
