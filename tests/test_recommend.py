@@ -271,7 +271,9 @@ def test_reads_like_a_plan():
     for said in ("Cost: ", "Guarantee: T3 applies", "- Assumed: ", "- Not known: ", "Theorems 3.1"):
         assert said in text
     assert page.count("<tr>") == 1 + len(r.plan.stages)
-    assert "||grad f||" in page
+    assert "E‖∇f‖²" in page
+    for ascii_ in ("||", "sigma^2", "Delta", "-&gt;", "->"):
+        assert ascii_ not in page
     assert page.count("<li>") == len(r.reasons)
 
 

@@ -136,12 +136,23 @@ def html(r: Recommendation) -> str:
     )
     lines = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
     items = "".join(f"<li>{_bold(reason)}</li>" for reason in r.reasons)
-    return (
+    page = (
         f'<div class="recommendation"><p><strong>{escape(_title(r))}</strong></p>'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
         f"<p><strong>Cost:</strong> {escape(cost_line(r.cost))}</p>"
         f"<p><strong>Guarantee:</strong> {escape(str(r.guarantee))}</p><ul>{items}</ul></div>"
     )
+    return _signs(page.replace("-&gt;", "->"))
+
+
+SIGNS = {"E||grad f||^2": "E‖∇f‖²", "sigma^2": "σ²", "Delta": "Δ", "->": "→"}
+
+
+def _signs(text: str) -> str:
+    """The text with mathematical signs, which a page has and not every terminal."""
+    for plain_, sign in SIGNS.items():
+        text = text.replace(plain_, sign)
+    return text
 
 
 def _cells(row: str) -> str:
