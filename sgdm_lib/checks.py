@@ -41,7 +41,7 @@ def number(
     """
     limits = [(">", above), (">=", at_least), ("<", below), ("<=", at_most)]
     wanted = " and ".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
-    ok = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    ok = isinstance(value, Real) and not isinstance(value, bool) and _finite(value)
     if (
         not ok
         or (above is not None and not value > above)
@@ -78,7 +78,7 @@ def integer(
     whole = (
         isinstance(value, (int, float, Integral))
         and not isinstance(value, bool)
-        and math.isfinite(value)
+        and _finite(value)
         and value == int(value)
     )
     if (
@@ -89,6 +89,30 @@ def integer(
         message = f"{name} must be a whole number {wanted}".rstrip() + f", got {value!r}"
         raise ValueError(message + (f": {fix}" if fix else ""))
     return int(value)
+
+
+def _finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return ``value`` if it is True or False; a word or a number does not count.
+
+    Raises:
+        ValueError: if it is anything else.
+
+    >>> boolean("augment", "false")
+    Traceback (most recent call last):
+    ValueError: augment must be True or False, got 'false'
+    """
+    kind = type(value)
+    numpys = kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")
+    if not isinstance(value, bool) and not numpys:
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def choice(name: str, value: Any, allowed: Iterable[str], *, fix: str = "") -> str:

@@ -26,6 +26,8 @@ from sgdm_lib.versions import code_version, versions
 __all__ = [
     "Busy",
     "COLUMNS",
+    "Damaged",
+    "NotSaved",
     "RecordError",
     "Run",
     "atomic_write",
@@ -67,6 +69,26 @@ NAMES = ("history.parquet", "run.json", "checkpoint.pt", "checkpoint.previous.pt
 
 class RecordError(ValueError):
     """A record that cannot be read: missing, damaged or of another format."""
+
+
+class Damaged(RecordError):
+    """A record whose bytes have changed, or were cut off."""
+
+
+class NotSaved(OSError):
+    """A run is over, but its record could not be written.
+
+    Attributes:
+        run: the run, complete; ``records.save(error.run, folder)`` writes it.
+    """
+
+    def __init__(self, error: OSError, run: Run) -> None:
+        super().__init__(
+            error.errno,
+            f"{error.strerror or error}; the run is over and in memory only: make room and run "
+            "again, or write it with records.save(error.run, folder)",
+        )
+        self.run = run
 
 
 class Busy(RecordError):
@@ -169,9 +191,8 @@ def _description(folder: Path) -> str:
 
 
 def _unreadable(path: Path, reason: str) -> RecordError:
-    return RecordError(
-        f"{path} is no readable record: {reason}; restore it from a copy, or move it away"
-    )
+    kind = Damaged if reason.startswith("it is damaged") else RecordError
+    return kind(f"{path} is no readable record: {reason}; restore it from a copy, or move it away")
 
 
 def _checked(folder: Path, text: str) -> Run:
@@ -230,7 +251,7 @@ def _read_history(path: Path, fields: dict[str, Any], experiment: Experiment) ->
         rows = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises types of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise RecordError(
+        raise Damaged(
             f"{path} is no readable history: it is missing or damaged ({reason}); restore it from "
             "a copy, or run again in another folder"
         ) from error
@@ -247,10 +268,11 @@ def _read_history(path: Path, fields: dict[str, Any], experiment: Experiment) ->
         vouched = rows.iloc[:count]
         if len(rows) < count or seals.sha256_of_rows(vouched) != fields["history_sha256"]:
             whole = own == seals.sha256_of_rows(rows)
-            raise RecordError(
-                f"{path} belongs to another run than {path.with_name('run.json')}: restore both"
-                if whole
-                else f"{path} is damaged (its checksum does not agree): restore it from a copy"
+            if whole:
+                run_json = path.with_name("run.json")
+                raise RecordError(f"{path} belongs to another run than {run_json}: restore both")
+            raise Damaged(
+                f"{path} is damaged (its checksum does not agree): restore it from a copy"
             )
         rows = vouched
     if fields["status"] == "finished" and len(rows) != experiment.epochs:
@@ -291,7 +313,22 @@ def sign(folder: str | os.PathLike[str]) -> bool:
 
 
 def delete(folder: str | os.PathLike[str]) -> None:
-    """Remove a record, if any: ``run.json`` first, without which there is none."""
+    """Remove a record, if any: ``run.json`` first, without which there is none.
+
+    Raises:
+        RecordError: if ``run.json`` is not one of this library; nothing is removed then.
+    """
+    path = Path(folder) / "run.json"
+    if path.exists():
+        try:
+            ours = "experiment" in json.loads(_text(path))
+        except (OSError, ValueError, TypeError, RecursionError):
+            ours = False
+        if not ours:
+            raise RecordError(
+                f"{path} is damaged, or not a record of this library: it is kept; move it away, or "
+                "choose another folder"
+            )
     for name in ("run.json", "history.parquet"):
         (Path(folder) / name).unlink(missing_ok=True)
 

@@ -21,6 +21,7 @@ STREAMS = {
     "subset": 3,
     "measure": 4,
     "measure_augment": 5,
+    "dropout": 6,
 }
 _WORD = 2**32 - 1
 
