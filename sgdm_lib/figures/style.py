@@ -111,8 +111,9 @@ def escaped(frame: DataFrame, formatter: Any = None, **options: Any) -> Styler:
         options: as for pandas' ``Styler.format``: ``precision``, ``thousands``, ``na_rep``.
     """
     plain = frame.copy()
-    for column in plain.select_dtypes("object"):
-        plain[column] = plain[column].map(_text)
+    for place, kind in enumerate(plain.dtypes):
+        if kind.kind == "O":
+            plain.isetitem(place, plain.iloc[:, place].map(_text))
     table = plain.style.format(formatter, escape="html", **options)
     for axis in ("index", "columns"):
         table = table.format_index(escape="html", axis=axis)
