@@ -2,7 +2,7 @@
 
     python benchmarks/flips.py [--flips 1000] [--seed 0] [--record chapters/records/...]
 
-Copies a record, flips one random bit of ``run.json`` or of ``history.parquet``, and loads it: it must
+Copies a record, flips one random bit of ``run.json`` or ``history.parquet``, and loads it: it must
 be refused, or load as it was. Says how many of each, and exits with 1 if one loads with other
 content.
 """

@@ -622,3 +622,41 @@ def test_a_process_killed_while_writing_leaves_no_half_file(tiny, tmp_path):
     loaded = data.load("tiny_imagenet", tmp_path)
     assert loaded.n_train == 6
     assert not list(tmp_path.glob(".tiny_imagenet.npz.*.tmp")), "what it left is cleared away"
+
+
+def test_the_size_of_the_digits_is_stated_right():
+    size = data.size("digits")
+    assert size == (DIGITS.n_train, DIGITS.n_test, DIGITS.shape, len(DIGITS.classes))
+
+
+@pytest.mark.parametrize("label", [CLASSES, 10**12, -1])
+def test_a_label_out_of_range_is_refused_before_labels_are_counted(small, tmp_path, arrays, label):
+    arrays["y_train"][3] = label
+    np.savez(tmp_path / "cifar10.npz", **arrays)
+    with pytest.raises(data.DataError, match=r"y_train does not have the labels 0..9 4 times each"):
+        data.load("cifar10", tmp_path)
+
+
+def test_a_home_of_nobody_is_named(monkeypatch):
+    monkeypatch.setenv("SGDM_DATA", "~nobody-of-this-name")
+    with pytest.raises(data.DataError, match="SGDM_DATA must name a folder, got '~nobody-of-this"):
+        data.load("cifar10")
+    with pytest.raises(data.DataError, match="root must name a folder, got '~nobody-of-this"):
+        data.load("cifar10", "~nobody-of-this-name")
+
+
+def test_a_failed_preparation_leaves_no_folder(tmp_path, monkeypatch):
+    def fail(*_):
+        raise data.DataError("no network")
+
+    monkeypatch.setattr(cache, "collect", fail)
+    with pytest.raises(data.DataError, match="no network"):
+        data.load("cifar10", tmp_path / "a/b", download=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_numpys_advice_to_load_unsafely_is_not_repeated(tmp_path):
+    (tmp_path / "cifar10.npz").write_bytes(b"garbage" * 100)
+    with pytest.raises(data.DataError, match="it is not an npz file of numbers") as caught:
+        data.load("cifar10", tmp_path)
+    assert "allow_pickle" not in str(caught.value)
