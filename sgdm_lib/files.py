@@ -69,6 +69,8 @@ def _start(pid: int) -> str:
 
 
 def _runs(pid: int) -> bool:
+    if os.name != "posix":  # there, signal 0 is no question but Ctrl-C
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
