@@ -98,6 +98,23 @@ def _finite(value: Any) -> bool:
         return False
 
 
+def boolean(name: str, value: Any) -> bool:
+    """Return ``value`` if it is True or False; a word or a number does not count.
+
+    Raises:
+        ValueError: if it is anything else.
+
+    >>> boolean("augment", "false")
+    Traceback (most recent call last):
+    ValueError: augment must be True or False, got 'false'
+    """
+    kind = type(value)
+    numpys = kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")
+    if not isinstance(value, bool) and not numpys:
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
 def choice(name: str, value: Any, allowed: Iterable[str], *, fix: str = "") -> str:
     """Return ``value`` if it is one of the allowed words; name the nearest one otherwise.
 

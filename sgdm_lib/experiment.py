@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from sgdm_lib.checks import choice, integer, number
+from sgdm_lib.checks import boolean, choice, integer, number
 from sgdm_lib.data import NAMES as DATASETS
 from sgdm_lib.models import NAMES as MODELS
 from sgdm_lib.plan import TrainingPlan
-from sgdm_lib.schedules import Constant, Schedule, as_schedule, from_dict
+from sgdm_lib.schedules import Constant, Piecewise, Schedule, as_schedule, as_values, from_dict
 
 __all__ = ["ESTIMATORS", "MOMENTUM_METHODS", "OPTIMIZERS", "PRECISIONS", "Experiment"]
 
@@ -20,6 +21,13 @@ OPTIMIZERS = (*MOMENTUM_METHODS, "sgd", "adam", "adamw", "rmsprop")
 PRECISIONS = ("fp32", "tf32", "bf16")
 ESTIMATORS = ("exact", "authors")
 SCHEDULED = ("batch_size", "lr", "momentum", "nu")
+MOST_EPOCHS = 1_000_000
+# The fields of the first records. A later one counts in the hash only where it is not the default.
+_FIRST_FIELDS = {
+    *("dataset", "model", "optimizer", "epochs", *SCHEDULED, "weight_decay", "seed", "augment"),
+    *("label_noise", "n_train", "precision", "gradient_norm_every", "estimators"),
+    "allow_shrinking",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +40,14 @@ class Experiment:
         dataset: a name of :func:`sgdm_lib.data.load`.
         model: a name of :func:`sgdm_lib.models.build`.
         optimizer: ``nshb``, ``shb``, ``qhm``, ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
-        epochs: passes over the training set, >= 1.
+        epochs: passes over the training set, 1 .. 1,000,000.
         batch_size: schedule per epoch, or a number.
         lr: schedule per epoch or step, or a number.
         momentum: for nshb, shb and qhm, in [0, 1); None is 0.9. None for the others.
         nu: for qhm, in [0, 1]; None is 0.7. None for the others.
         weight_decay: >= 0; decoupled for adamw, coupled for the rest. The papers use 0, and 0.01
             for AdamW.
-        seed: of the initial weights, the order of samples and the augmentation.
+        seed: of the initial weights, the order of samples and the augmentation, 0 .. 2**32 - 1.
         augment: crop, flip and rotate as in the papers.
         label_noise: fraction of training labels drawn at random, fixed, in [0, 1].
         n_train: use that many training samples only; None for all.
@@ -83,11 +91,14 @@ class Experiment:
         choice("model", self.model, MODELS)
         choice("optimizer", self.optimizer, OPTIMIZERS)
         choice("precision", self.precision, PRECISIONS)
-        self._put("estimators", tuple(self.estimators))
-        for estimator in self.estimators:
-            choice("estimator", estimator, ESTIMATORS)
-        self._put("epochs", integer("epochs", self.epochs, at_least=1))
-        self._put("seed", integer("seed", self.seed, at_least=0))
+        self._put("estimators", _estimators(self.estimators))
+        self._put("epochs", integer("epochs", self.epochs, at_least=1, at_most=MOST_EPOCHS))
+        self._put("seed", integer("seed", self.seed, at_least=0, at_most=2**32 - 1))
+        for name in ("augment", "allow_shrinking"):
+            self._put(name, boolean(name, getattr(self, name)))
+        for name in ("batch_size", "lr"):
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} must be a number or a schedule, got None: give one")
         every = integer("gradient_norm_every", self.gradient_norm_every, at_least=1)
         self._put("gradient_norm_every", every)
         self._put("weight_decay", number("weight_decay", self.weight_decay, at_least=0))
@@ -130,6 +141,32 @@ class Experiment:
             nu=self.nu,
             allow_shrinking=self.allow_shrinking,
         )
+
+    def with_values(self, n_train: int) -> Experiment:
+        """The same experiment as a record can hold it.
+
+        Schedules of functions that cannot be imported (lambdas, a notebook's own) become tables of
+        the values they take; all others stay as they are.
+
+        Args:
+            n_train: training samples of the data set.
+
+        Raises:
+            ValueError: if the schedules do not fit the data set or each other, or a table would be
+                too long.
+        """
+        try:
+            self.to_dict()
+            return self
+        except ValueError:  # a schedule has no name: below
+            plan, changes = self.plan(n_train), dict[str, Any]()
+        for name in SCHEDULED:
+            if getattr(self, name) is not None:
+                length = plan.total_steps if getattr(self, name).unit == "step" else plan.epochs
+                values = as_values(getattr(plan, name), length)
+                if isinstance(values, Piecewise) and values != getattr(plan, name):
+                    changes[name] = values
+        return self.replace(**changes)
 
     def replace(self, **changes: Any) -> Experiment:
         """The same experiment with some fields changed; validated anew.
@@ -178,14 +215,40 @@ class Experiment:
         Raises:
             ValueError: if the text is no JSON, or no experiment.
         """
-        return cls.from_dict(json.loads(text))
+        try:
+            return cls.from_dict(json.loads(text))
+        except RecursionError:
+            raise ValueError(
+                "an experiment must be a mapping, got too deeply nested JSON"
+            ) from None
 
     @property
     def hash(self) -> str:
-        """Content hash, 12 hexadecimal digits; the seed counts."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+        """Content hash, 12 hexadecimal digits; the seed counts.
+
+        A field added to later versions counts only where it differs from its default, so that an
+        experiment keeps its hash.
+        """
+        default = {f.name: f.default for f in fields(self) if f.name not in _FIRST_FIELDS}
+        plain = {
+            name: value
+            for name, value in self.to_dict().items()
+            if name not in default or getattr(self, name) != default[name]
+        }
+        text = json.dumps(plain, indent=2, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def differences(self, other: Experiment) -> dict[str, tuple[Any, Any]]:
         """The fields in which two experiments differ, with both values."""
         mine, theirs = self.to_dict(), other.to_dict()
         return {n: (mine[n], theirs[n]) for n in mine if mine[n] != theirs[n]}
+
+
+def _estimators(value: Any) -> tuple[str, ...]:
+    """Names of estimators, each known and named once."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"estimators must be a tuple of names, got {value!r}: write ('exact',)")
+    names = tuple(choice("estimator", name, ESTIMATORS) for name in value)
+    if len(set(names)) < len(names):
+        raise ValueError(f"estimators must be named once each, got {names}: leave one out")
+    return names

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sgdm_lib import data, estimate, papers, records
-from sgdm_lib.checks import choice
+from sgdm_lib.checks import choice, number
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.records import Run
 from sgdm_lib.versions import versions
@@ -133,10 +133,10 @@ def _grouped(names: Iterable[str]) -> dict[str, list[str]]:
 def _show(rows: Sequence[dict[str, Any]]) -> Styler:
     import pandas
 
-    from sgdm_lib.figures.style import words_left
+    from sgdm_lib.figures.style import escaped, words_left
 
-    table = pandas.DataFrame(rows).style.hide(axis="index")
-    return words_left(table.format(precision=1, thousands=",", na_rep="-"))
+    table = escaped(pandas.DataFrame(rows), precision=1, thousands=",", na_rep="-")
+    return words_left(table.hide(axis="index"))
 
 
 def recorded(found: Sequence[Record]) -> Styler:
@@ -146,13 +146,13 @@ def recorded(found: Sequence[Record]) -> Styler:
     for group in _grouped(record.name for record in found):
         here = [record for record in found if _group(record.name) == group]
         provenance = [record.run.provenance for record in here]
-        hours = [each["seconds"] / 3600 for each in provenance]
+        hours = [number("seconds", each.get("seconds", 0.0)) / 3600 for each in provenance]
         rows.append(
             {
                 "records": group,
                 "runs": len({record.name for record in here}),
                 "of": len(catalogue.get(group, [])),
-                "seeds": len({each["seed"] for each in provenance}),
+                "seeds": len({record.run.experiment.seed for record in here}),
                 "longest, h": max(hours),
                 "all, h": sum(hours),
                 "as catalogued": "all" if all(r.as_catalogued for r in here) else "not all",
@@ -249,13 +249,18 @@ def _seconds(experiment: Experiment, device: str) -> float:
 
 def packages(found: Sequence[Record]) -> Styler:
     """The machine and the versions that matter, here and in the records."""
-    devices = sorted({record.run.provenance["device"] for record in found})
+    devices = sorted({str(record.run.provenance.get("device", "-")) for record in found})
     here = f"{os.cpu_count()} cores"
     rows = [{"": "machine", "this page": here, "the records": ", ".join(devices)}]
     for name, here in versions().items():
-        there = {record.run.provenance["versions"].get(name, "-") for record in found}
+        there = {_version(record.run.provenance, name) for record in found}
         rows.append({"": name, "this page": here, "the records": ", ".join(sorted(there))})
     return _show(rows)
+
+
+def _version(provenance: dict[str, Any], name: str) -> str:
+    versions = provenance.get("versions")
+    return str(versions.get(name, "-")) if isinstance(versions, dict) else "-"
 
 
 def sources() -> Styler:

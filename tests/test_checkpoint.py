@@ -74,7 +74,7 @@ def flipped(path):
 
 
 def without_state(path):
-    torch.save({"experiment": small().to_json()}, path)
+    torch.save({"experiment": small().to_json(), "state": [1]}, path)
 
 
 def hostile(path):
@@ -100,7 +100,7 @@ def test_nothing_readable_is_an_error_that_says_what_to_do(tmp_path):
     garbage(tmp_path / checkpoint.PREVIOUS)
     with (
         pytest.warns(UserWarning, match="is damaged"),
-        pytest.raises(RuntimeError, match=r"previous.pt is damaged .* resume=False"),
+        pytest.raises(RuntimeError, match=r"previous.pt is damaged .* it is kept; restore"),
     ):
         load(tmp_path)
 
@@ -120,8 +120,11 @@ def test_a_failed_write_leaves_a_whole_checkpoint(tmp_path, monkeypatch, broken)
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch if broken == "save" else os, broken.split()[-1], fail)
-        with pytest.raises(OSError, match="No space left"):
+        if broken == "save":
+            patch.setattr(checkpoint, "write_payload", fail)
+        else:
+            patch.setattr(os, broken.split()[-1], fail)
+        with pytest.raises(OSError, match=r"cannot write .*checkpoint.pt: No space left"):
             save(tmp_path, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing is damaged
@@ -149,3 +152,35 @@ def test_the_library_never_loads_pickled_code():
         assert "weights_only=False" not in text, path
         assert "pickle.load" not in text, path
         assert "allow_pickle=True" not in text, path
+
+
+@pytest.mark.parametrize("name", [checkpoint.NAME, checkpoint.PREVIOUS])
+def test_a_file_of_somebody_else_is_named_and_kept(tmp_path, name):
+    torch.save({"mine": torch.ones(3)}, tmp_path / name)
+    reason = f"{name} is not a checkpoint of this library: it is kept"
+    with pytest.raises(ValueError, match=reason):
+        load(tmp_path)
+    with pytest.raises(ValueError, match=f"{name} is damaged, or not a checkpoint"):
+        checkpoint.clear(tmp_path)
+    checkpoint.delete(tmp_path)
+    assert torch.load(tmp_path / name)["mine"].sum() == 3
+
+
+def test_clear_removes_ours_and_keeps_what_cannot_be_read(tmp_path):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    checkpoint.clear(tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / checkpoint.NAME).write_text("notes of mine")
+    with pytest.raises(ValueError, match="it is kept; move it away"):
+        checkpoint.clear(tmp_path)
+    assert (tmp_path / checkpoint.NAME).read_text() == "notes of mine"
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / checkpoint.NAME)
+    with (
+        pytest.warns(UserWarning, match="it is not a file"),
+        pytest.raises(RuntimeError, match="it is kept"),
+    ):
+        load(tmp_path)

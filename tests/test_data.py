@@ -404,7 +404,7 @@ def test_without_file_and_download_the_error_says_what_to_do(small, fake_torchvi
 def test_download_makes_one_file_and_is_needed_once(small, fake_torchvision, arrays, tmp_path):
     first = data.load("cifar10", tmp_path, download=True)
     assert [call[1:] for call in fake_torchvision] == [(True, True), (False, True)]
-    assert {path.name for path in tmp_path.iterdir()} == {"cifar10.npz", ".cifar10.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == {"cifar10.npz"}
     again = data.load("cifar10", tmp_path, download=True)
     assert len(fake_torchvision) == 2
     assert first.checksum == again.checksum == data.load("cifar10", tmp_path).checksum
@@ -455,7 +455,7 @@ def test_a_failed_download_leaves_nothing_and_says_why(small, monkeypatch, tmp_p
     monkeypatch.setattr(torchvision.datasets, "CIFAR10", fail)
     with pytest.raises(data.DataError, match=f"downloading CIFAR-10 failed.*{error}.*copy a"):
         data.load("cifar10", tmp_path, download=True)
-    assert [path.name for path in tmp_path.iterdir()] == [".cifar10.lock"]
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_a_wrong_download_is_refused_and_not_kept(small, fake_torchvision, arrays, tmp_path):
@@ -473,7 +473,7 @@ def test_a_full_disk_leaves_nothing_and_says_so(small, fake_torchvision, monkeyp
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(data.DataError, match=r"cannot write .*cifar10.npz.*No space left"):
         data.load("cifar10", tmp_path, download=True)
-    assert [path.name for path in tmp_path.iterdir()] == [".cifar10.lock"]
+    assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_without_file_locks_two_writers_both_succeed(
@@ -612,7 +612,7 @@ def test_of_two_processes_one_prepares_and_both_succeed(tiny, tmp_path):
 def test_a_process_killed_while_writing_leaves_no_half_file(tiny, tmp_path):
     process = start(tmp_path, tiny[2], slow=60)
     deadline = time.monotonic() + 120
-    while not list(tmp_path.glob(".tiny_imagenet.*.tmp")):
+    while not list(tmp_path.glob(".tiny_imagenet.npz.*.tmp")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -621,4 +621,42 @@ def test_a_process_killed_while_writing_leaves_no_half_file(tiny, tmp_path):
     assert not (tmp_path / "tiny_imagenet.npz").exists()
     loaded = data.load("tiny_imagenet", tmp_path)
     assert loaded.n_train == 6
-    assert not list(tmp_path.glob(".tiny_imagenet.*.tmp")), "what it left is cleared away"
+    assert not list(tmp_path.glob(".tiny_imagenet.npz.*.tmp")), "what it left is cleared away"
+
+
+def test_the_size_of_the_digits_is_stated_right():
+    size = data.size("digits")
+    assert size == (DIGITS.n_train, DIGITS.n_test, DIGITS.shape, len(DIGITS.classes))
+
+
+@pytest.mark.parametrize("label", [CLASSES, 10**12, -1])
+def test_a_label_out_of_range_is_refused_before_labels_are_counted(small, tmp_path, arrays, label):
+    arrays["y_train"][3] = label
+    np.savez(tmp_path / "cifar10.npz", **arrays)
+    with pytest.raises(data.DataError, match=r"y_train does not have the labels 0..9 4 times each"):
+        data.load("cifar10", tmp_path)
+
+
+def test_a_home_of_nobody_is_named(monkeypatch):
+    monkeypatch.setenv("SGDM_DATA", "~nobody-of-this-name")
+    with pytest.raises(data.DataError, match="SGDM_DATA must name a folder, got '~nobody-of-this"):
+        data.load("cifar10")
+    with pytest.raises(data.DataError, match="root must name a folder, got '~nobody-of-this"):
+        data.load("cifar10", "~nobody-of-this-name")
+
+
+def test_a_failed_preparation_leaves_no_folder(tmp_path, monkeypatch):
+    def fail(*_):
+        raise data.DataError("no network")
+
+    monkeypatch.setattr(cache, "collect", fail)
+    with pytest.raises(data.DataError, match="no network"):
+        data.load("cifar10", tmp_path / "a/b", download=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_numpys_advice_to_load_unsafely_is_not_repeated(tmp_path):
+    (tmp_path / "cifar10.npz").write_bytes(b"garbage" * 100)
+    with pytest.raises(data.DataError, match="it is not an npz file of numbers") as caught:
+        data.load("cifar10", tmp_path)
+    assert "allow_pickle" not in str(caught.value)

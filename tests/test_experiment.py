@@ -1,14 +1,23 @@
 """Experiments: validation, JSON round trip, content hash."""
 
 import json
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 from engine_helpers import small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgdm_lib.experiment import OPTIMIZERS, Experiment
-from sgdm_lib.schedules import Constant, Cosine, Diminishing, StageGrowth
+from sgdm_lib.schedules import (
+    Constant,
+    Cosine,
+    Diminishing,
+    Piecewise,
+    StageGrowth,
+    UserSchedule,
+)
 
 BASE = {
     "dataset": "digits",
@@ -97,9 +106,21 @@ def test_the_hash_does_not_change_with_versions():
         ({"optimizer": "NSHB"}, "optimizer must be one of"),
         ({"precision": "fp16"}, "precision must be one of fp32, tf32, bf16, got 'fp16'"),
         ({"estimators": ("exakt",)}, "estimator must be one of exact, authors, got 'exakt'"),
-        ({"epochs": 0}, "epochs must be a whole number >= 1, got 0"),
+        ({"epochs": 0}, "epochs must be a whole number >= 1 and <= 1000000, got 0"),
         ({"epochs": 2.5}, "epochs must be a whole number"),
+        ({"epochs": 10**9}, "epochs must be a whole number >= 1 and <= 1000000, got 1000000000"),
+        ({"epochs": 10**400}, "epochs must be a whole number >= 1"),
+        ({"weight_decay": 10**400}, "weight_decay must be a finite number >= 0"),
         ({"seed": -1}, "seed must be a whole number >= 0"),
+        ({"seed": 1e300}, "seed must be a whole number >= 0 and <= 4294967295, got 1e.300"),
+        ({"augment": "false"}, "augment must be True or False, got 'false'"),
+        ({"augment": 1}, "augment must be True or False, got 1"),
+        ({"allow_shrinking": "no"}, "allow_shrinking must be True or False, got 'no'"),
+        ({"lr": None}, "lr must be a number or a schedule, got None"),
+        ({"batch_size": None}, "batch_size must be a number or a schedule, got None"),
+        ({"estimators": ("exact", "exact")}, "estimators must be named once each"),
+        ({"estimators": "exact"}, "estimators must be a tuple of names, got 'exact'"),
+        ({"estimators": None}, "estimators must be a tuple of names, got None"),
         ({"gradient_norm_every": 0}, "gradient_norm_every must be a whole number >= 1"),
         ({"weight_decay": -1}, "weight_decay must be a finite number >= 0"),
         ({"label_noise": 1.5}, "label_noise must be a finite number >= 0 and <= 1"),
@@ -126,6 +147,7 @@ def test_replace_names_unknown_fields():
         (json.dumps(BASE | {"speed": 3}), "field of an experiment must be one of"),
         (json.dumps(BASE | {"lr": {"kind": "Cosinus"}}), "schedule kind must be one of"),
         ("{", "Expecting property name"),
+        ("[" * 100_000, "too deeply nested"),
     ],
 )
 def test_bad_json_is_refused(text, message):
@@ -138,3 +160,31 @@ def test_plan_is_over_the_training_images_in_use():
     assert small(n_train=None).plan(1437).n_train == 1437
     with pytest.raises(ValueError, match="n_train must be a whole number <= 100, got 200"):
         small().plan(100)
+
+
+def test_numpys_booleans_are_booleans():
+    assert Experiment(**BASE | {"augment": np.True_}) == Experiment(**BASE | {"augment": True})
+
+
+def test_a_new_field_counts_in_the_hash_only_where_it_is_not_the_default():
+    @dataclass(frozen=True, kw_only=True)
+    class Later(Experiment):
+        clipping: float = 0.0
+
+    assert Later(**BASE).hash == Experiment(**BASE).hash
+    assert Later(**BASE, clipping=1.0).hash != Later(**BASE).hash
+
+
+def test_functions_without_a_name_become_their_values():
+    nameless = small(
+        lr=UserSchedule(lambda t: 0.1 / (1 + t)), batch_size=StageGrowth(8, 2, every=2)
+    )
+    kept = nameless.with_values(1437)
+    assert kept.lr == Piecewise((0.1, 0.05, 0.1 / 3, 0.025), (1, 2, 3))
+    assert Experiment.from_json(kept.to_json()) == kept
+    assert kept.plan(1437).table().equals(nameless.plan(1437).table())
+    assert small().with_values(1437) == small()
+    by_step = small(lr=UserSchedule(lambda t: 0.1 - 1e-3 * t, unit="step")).with_values(1437)
+    assert len(by_step.lr.values) == by_step.plan(1437).total_steps == 76
+    with pytest.raises(ValueError, match="lr must be >= 0"):
+        small(lr=UserSchedule(lambda t: -t)).with_values(1437)

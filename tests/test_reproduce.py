@@ -1,14 +1,16 @@
 """The appendix's tables, from records made here."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from sgdm_lib import data, estimate, models, papers, reproduce
+from sgdm_lib import data, estimate, figures, models, papers, records, reproduce, seals
 from sgdm_lib.experiment import Experiment
+from sgdm_lib.gradients import GradientNoise
 from sgdm_lib.records import RecordError
 from sgdm_lib.training import fit
 
@@ -44,7 +46,8 @@ def test_survey_compares_records_with_the_catalogue(folder):
 def test_recorded_counts_runs_seeds_and_hours(folder):
     path = folder / "a/b/y/seed0/run.json"
     saved = json.loads(path.read_text())
-    path.write_text(json.dumps(saved | {"seconds": 7200.0}))
+    fields = saved | {"seconds": 7200.0}
+    path.write_text(json.dumps(fields | {"sha256": seals.sha256_of(fields)}))
     table = reproduce.recorded(reproduce.survey(folder)).data.set_index("records")
     assert list(table.index) == ["a/b", "c/d"]
     first = table.loc["a/b"]
@@ -61,6 +64,33 @@ def test_packages_shows_what_the_records_were_made_with(folder):
     packages = table.drop("machine")
     assert (packages["this page"] == packages["the records"]).all()
     assert "torch" in packages.index
+
+
+EVIL = "<img src=x onerror=\"document.title='XSS'\">"
+
+
+def test_nothing_from_a_record_acts_as_html(folder):
+    for path in list(folder.rglob("run.json")):
+        run = records.load(path.parent)
+        about = run.provenance | {"device": EVIL, "code_version": f"0.1+{EVIL} (source)"}
+        about["versions"] = {"torch": EVIL, "numpy": [EVIL]}
+        records.save(replace(run, provenance=about), path.parent)
+    (folder / "a").rename(folder / EVIL.replace("/", ""))
+    found = reproduce.survey(folder)
+    runs = [record.run for record in found]
+    tables = [
+        reproduce.packages(found),
+        reproduce.recorded(found),
+        figures.provenance({EVIL: runs}, {EVIL: EVIL}),
+        figures.totals({EVIL: RUN.plan(1437)}),
+        figures.history(runs[0]),
+        figures.noise_table({EVIL: GradientNoise(2.0, 40.0)}, {EVIL: 8}),
+        figures.table({EVIL: [EVIL, "b"], "list": [[EVIL], None]}),
+    ]
+    for table in tables:
+        html = table.to_html()
+        assert "<img" not in html
+    assert "&lt;img" in tables[0].to_html()
 
 
 def test_times_scale_with_pixels_and_images(monkeypatch):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import uuid
-from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from sgdm_lib.data.sources import (
     how_to_provide,
     require_original,
 )
+from sgdm_lib.files import atomic_write, locked, remove_leftovers
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _MEAN_TOLERANCE = 2e-3
@@ -35,12 +34,21 @@ def data_root(root: str | PathLike[str] | None = None) -> Path:
     It is ``root`` if given, else ``$SGDM_DATA``, else ``sgdm`` in the user's cache folder
     (``$XDG_CACHE_HOME`` if that is an absolute path, else ``~/.cache``).
 
+    Raises:
+        DataError: if it begins with the name of a user that does not exist.
+
     >>> data_root("/srv/data").as_posix()
     '/srv/data'
     """
     chosen = root if root is not None else os.environ.get("SGDM_DATA")
     if chosen:
-        return Path(chosen).expanduser()
+        try:
+            return Path(chosen).expanduser()
+        except RuntimeError:
+            given = "root" if root is not None else "SGDM_DATA"
+            raise DataError(
+                f"{given} must name a folder, got {os.fspath(chosen)!r}: there is no such user"
+            ) from None
     cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (cache if cache.is_absolute() else Path.home() / ".cache") / "sgdm"
 
@@ -64,14 +72,13 @@ def prepare(source: Source, root: Path, download: bool) -> None:
     """
     file = root / f"{source.name}.npz"
     require_original(source, root, download)
+    made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _lock(root / f".{source.name}.lock") as locked:
+        with locked(root / f".{source.name}.lock", wait=True):
             if file.exists():
                 return
-            if locked:  # nobody else is writing: these were left by a killed process
-                for stale in root.glob(f".{source.name}.*.tmp"):
-                    stale.unlink(missing_ok=True)
+            remove_leftovers(root, [file.name])
             arrays = collect(source, root, download)
             orders, digest = verify(source, arrays, f"the original of {source.title}")
             for part, order in orders.items():
@@ -83,38 +90,18 @@ def prepare(source: Source, root: Path, download: bool) -> None:
             f"cannot write {file} ({error}): free some space there, or point SGDM_DATA to a folder "
             "you can write to"
         ) from error
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Hold an exclusive lock (released by the system if the process dies); False if impossible."""
-    with open(path, "a") as handle:
-        try:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            locked = True
-        except (ImportError, OSError):  # Windows; network file systems without locks
-            locked = False
-        yield locked
+    finally:
+        with contextlib.suppress(OSError):  # folders made for nothing; one that is filled stays
+            for folder in made:
+                folder.rmdir()
 
 
 def _write(file: Path, arrays: Arrays) -> None:
-    temporary = file.with_name(f".{file.stem}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "wb") as handle:
+    def write(path: Path) -> None:
+        with open(path, "wb") as handle:  # given a path, numpy would append another suffix
             np.savez(handle, allow_pickle=False, **arrays)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":  # the rename itself lasts only once the folder is on disk
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+
+    atomic_write(file, write)
 
 
 def read(source: Source, file: Path) -> Arrays:
@@ -132,7 +119,10 @@ def read(source: Source, file: Path) -> Arrays:
     except FileNotFoundError:
         raise DataError(f"{file} is missing: {how_to_provide(source, file.parent)}") from None
     except Exception as error:  # damaged bytes make numpy's and zipfile's readers raise anything
-        raise _refused(file, f"it cannot be read ({type(error).__name__}: {error})") from error
+        reason = f"{type(error).__name__}: {error}".partition(" unless you trust")[0]
+        if "allow_pickle" in reason:  # numpy's advice, which would run what is in the file
+            reason = "it is not an npz file of numbers"
+        raise _refused(file, f"it cannot be read ({reason})") from error
     orders, _ = verify(source, arrays, str(file))
     for part, order in orders.items():
         if not np.array_equal(order, np.arange(len(order))):
@@ -201,7 +191,12 @@ def _verify_part(
                 f"of shape {shape}",
             )
     each = n // source.n_classes
-    if y.min() < 0 or not np.array_equal(np.bincount(y), np.full(source.n_classes, each)):
+    # the range first: counting a label of 10**12 would need as much memory
+    if (
+        y.min() < 0
+        or y.max() >= source.n_classes
+        or not np.array_equal(np.bincount(y), np.full(source.n_classes, each))
+    ):
         raise _refused(
             what,
             f"y_{part} does not have the labels 0..{source.n_classes - 1} {each} times each, "

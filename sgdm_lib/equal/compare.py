@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from sgdm_lib.claims import Verdict, no_data, of_runs
 from sgdm_lib.claims.curves import READINGS, Array
 from sgdm_lib.claims.gates import compare
 from sgdm_lib.equal.efforts import effort, words
+from sgdm_lib.figures.style import escaped
 from sgdm_lib.records import Run
 
 if TYPE_CHECKING:
@@ -136,10 +138,10 @@ def winners(
     }
     table = pandas.DataFrame.from_dict(rows, orient="index").rename_axis(columns="at equal")
     caption = f"{name} against others: who has the lower {LOWER_IS_BETTER[quantity]}"
-    shown = table.style.set_caption(caption).set_properties(**{"text-align": "left"})
-    shown = shown.apply_index(lambda names: ["text-align: left"] * len(names), axis="columns")
     # a narrow cell is broken before its brackets, nowhere else
-    return shown.format(lambda words: words.replace(" ", "\u00a0", words.count("×")))
+    shown = escaped(table, lambda words: words.replace(" ", "\u00a0", words.count("×")))
+    shown = shown.set_caption(escape(caption)).set_properties(**{"text-align": "left"})
+    return shown.apply_index(lambda names: ["text-align: left"] * len(names), axis="columns")
 
 
 def _matching(a: Sequence[Run], b: Sequence[Run]) -> tuple[list[Run], list[Run]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sgdm_lib.checks import choice
 from sgdm_lib.claims.curves import QUANTITIES, Curve, Source
+from sgdm_lib.figures.style import escaped
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -52,7 +53,7 @@ def ends_table(
     for name, found in curves.items():
         if found:
             bold.loc[shown.index(_best(found, name)), HEADS[name]] = "font-weight: bold"
-    return pandas.DataFrame(rows).style.hide(axis="index").apply(lambda _: bold, axis=None)
+    return escaped(pandas.DataFrame(rows)).hide(axis="index").apply(lambda _: bold, axis=None)
 
 
 def _best(found: Mapping[str, Curve], quantity: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sgdm_lib.checks import choice
-from sgdm_lib.figures.style import DASHES, LABELS, LOGARITHMIC, colours, words_left
+from sgdm_lib.figures.style import DASHES, LABELS, LOGARITHMIC, colours, escaped, words_left
 from sgdm_lib.gradients import GradientNoise
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.records import Run
@@ -147,15 +147,15 @@ def totals(plans: Mapping[str, TrainingPlan]) -> Styler:
         "SFO": [plan.total_sfo for plan in plans.values()],
         "nominal SFO": [plan.total_sfo_nominal for plan in plans.values()],
     }
-    return pandas.DataFrame(rows).style.hide(axis="index").format(thousands=",")
+    return escaped(pandas.DataFrame(rows), thousands=",").hide(axis="index")
 
 
 def history(run: Run, last: int = 3) -> Styler:
     """The last rows of a run's history as a table."""
     shown = ["epoch", "step", "sfo", "batch_size", "lr", "train_loss", "test_accuracy"]
     columns = [*shown, "full_gradient_norm", "seconds"]
-    table = run.history[columns].tail(last).style.hide(axis="index")
-    return table.format(precision=3, thousands=",")
+    table = escaped(run.history[columns].tail(last), precision=3, thousands=",")
+    return table.hide(axis="index")
 
 
 def provenance(runs: Mapping[str, Sequence[Run]], names: Mapping[str, str]) -> Styler:
@@ -169,19 +169,22 @@ def provenance(runs: Mapping[str, Sequence[Run]], names: Mapping[str, str]) -> S
         rows.append(
             {
                 "recorded as": name,
-                "seeds": ", ".join(str(p["seed"]) for p in found) or "not yet run",
+                "seeds": ", ".join(str(run.experiment.seed) for run in group) or "not yet run",
                 "machine": _machines(found),
-                "minutes a run": f"{sum(p['seconds'] for p in found) / len(found) / 60:.0f}"
-                if found
-                else "-",
-                "code": ", ".join(sorted({_commit(p["code_version"]) for p in found})) or "-",
+                "minutes a run": _minutes(found) if found else "-",
+                "code": ", ".join(sorted({_commit(str(p.get("code_version", "-"))) for p in found}))
+                or "-",
             }
         )
-    return words_left(pandas.DataFrame(rows).style.hide(axis="index"))
+    return words_left(escaped(pandas.DataFrame(rows)).hide(axis="index"))
+
+
+def _minutes(found: Sequence[Mapping[str, Any]]) -> str:
+    return f"{sum(p.get('seconds', 0.0) for p in found) / len(found) / 60:.0f}"
 
 
 def _machines(found: Sequence[Mapping[str, Any]]) -> str:
-    devices = sorted({str(p["device"]) for p in found})
+    devices = sorted({str(p.get("device", "-")) for p in found})
     return (
         ", ".join(device.replace("cpu (1 threads)", "CPU, 1 thread") for device in devices) or "-"
     )
@@ -208,4 +211,4 @@ def noise_table(noise: Mapping[str, GradientNoise], batch_sizes: Mapping[str, in
         for label, n in noise.items()
     ]
     table = pandas.DataFrame(rows, columns=columns)
-    return table.style.hide(axis="index").format(precision=4)
+    return escaped(table, precision=4).hide(axis="index")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from io import BytesIO
+from numbers import Number
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
     from pandas.io.formats.style import Styler
 
 LABELS = {
@@ -96,6 +98,31 @@ def _with_few_colours(png: bytes) -> bytes:
     out = BytesIO()
     few.save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def escaped(frame: DataFrame, formatter: Any = None, **options: Any) -> Styler:
+    """A frame as a table for the page in which no text can act as HTML.
+
+    Records come from others, too: what they hold is shown, not interpreted.
+
+    Args:
+        frame: what to show.
+        formatter: as for pandas' ``Styler.format``.
+        options: as for pandas' ``Styler.format``: ``precision``, ``thousands``, ``na_rep``.
+    """
+    plain = frame.copy()
+    for place, kind in enumerate(plain.dtypes):
+        if kind.kind == "O":
+            plain.isetitem(place, plain.iloc[:, place].map(_text))
+    table = plain.style.format(formatter, escape="html", **options)
+    for axis in ("index", "columns"):
+        table = table.format_index(escape="html", axis=axis)
+    return table
+
+
+def _text(value: Any) -> Any:
+    """The same, or text in place of a list or a mapping, which pandas does not escape."""
+    return value if value is None or isinstance(value, (str, Number)) else str(value)
 
 
 def words_left(table: Styler) -> Styler:

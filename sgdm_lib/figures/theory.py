@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sgdm_lib.checks import choice
-from sgdm_lib.figures.style import DASHES, colours, words_left
+from sgdm_lib.figures.style import DASHES, colours, escaped, words_left
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -217,5 +217,5 @@ def table(
 
     frame = pandas.DataFrame(dict(columns))
     plain = {name: "{:.3g}" for name in frame if frame[name].dtype.kind == "f"}
-    shown = frame.style.hide(axis="index").format({**plain, **(formats or {})}, na_rep="-")
-    return words_left(shown)
+    shown = escaped(frame, {**plain, **(formats or {})}, na_rep="-")
+    return words_left(shown.hide(axis="index"))

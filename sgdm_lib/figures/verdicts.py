@@ -10,7 +10,7 @@ import numpy as np
 from sgdm_lib.checks import choice
 from sgdm_lib.claims.verdict import Verdict
 from sgdm_lib.figures.published import DPI, _legend
-from sgdm_lib.figures.style import colours, words_left
+from sgdm_lib.figures.style import colours, escaped, words_left
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,4 +115,4 @@ def verdict_table(parts: Mapping[str, Verdict]) -> Styler:
         {"test": label, "outcome": f"{v.symbol} {v.label}", "evidence": v.evidence}
         for label, v in parts.items()
     ]
-    return words_left(pandas.DataFrame(rows).style.hide(axis="index"))
+    return words_left(escaped(pandas.DataFrame(rows)).hide(axis="index"))

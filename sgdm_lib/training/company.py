@@ -19,7 +19,7 @@ from sgdm_lib.gradients import has_batch_norm
 from sgdm_lib.interrupt import Stopped, StopRequest
 from sgdm_lib.progress import Progress
 from sgdm_lib.steps.stacked import StackedStep, family
-from sgdm_lib.training.lanes import Lane, each_alone
+from sgdm_lib.training.lanes import Lane, each_alone, guarded
 from sgdm_lib.training.ongoing import Ongoing, look_every
 
 # Up to so many pixels a batch, stacking beats taking turns for convolutions; from there on the
@@ -45,7 +45,8 @@ def stacked(runs: list[Member], stop: StopRequest) -> list[Lane]:
             for member in group:
                 families.setdefault(family(member[0].experiment), []).append(member)
             members = [member for each in families.values() for member in each]
-            lanes.append((None, Company(members).advance(stop)))
+            alone = [run for run, _ in members]
+            lanes.append((None, guarded(alone, Company(members).advance(stop))))
         else:
             lanes += each_alone(group, stop)
     on_cpu = [steps for stream, steps in lanes if stream is None]
@@ -59,12 +60,13 @@ def _company(run: Ongoing) -> tuple[Any, ...]:
 
 
 def can_be_stacked(run: Ongoing) -> bool:
-    """Whether the run is on a CPU, eager, not in bf16, and its net has no BatchNorm."""
+    """Whether the run is on a CPU, eager, not in bf16; its net without BatchNorm and dropout."""
     return (
         run.source.device.type == "cpu"
         and run.train_step.mode == "eager"
         and run.experiment.precision != "bf16"
         and not has_batch_norm(run.model)
+        and not run.draws
     )
 
 
@@ -82,6 +84,7 @@ class Company:
     def advance(self, stop: StopRequest) -> Iterator[None]:
         """Go on to the end or to a stop; hands over control after every step."""
         for run, _ in self.members:
+            run.stacked = True
             run.mode = f"stacked with {len(self.members) - 1} others"
             run.begin()
         self._share_time()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 
@@ -19,9 +19,11 @@ def choose_device(device: str) -> torch.device:
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device must be auto, cpu or cuda, got {device!r}: {reason}") from None
+    if chosen.type == "meta":
+        raise ValueError("device must be auto, cpu or cuda, got 'meta': it holds no numbers")
     return chosen
 
 
@@ -29,14 +31,28 @@ def choose_device(device: str) -> torch.device:
 def numerics(precision: str) -> Iterator[None]:
     """Torch's settings for a precision inside, as before after.
 
-    TF32 in matrix products and convolutions unless the precision is fp32 (bf16 runs measure in
-    TF32); cuDNN times its algorithms for each shape unless torch is told to be deterministic.
+    What the caller has set plays no part inside: default device and dtype, autocast, ``no_grad``
+    and inference mode. (The default dtype is one for all threads of a process.) TF32 in matrix
+    products and convolutions unless the precision is fp32 (bf16 runs measure in TF32); cuDNN times
+    its algorithms for each shape unless torch is told to be deterministic.
     """
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
     cuda.allow_tf32 = cudnn.allow_tf32 = precision != "fp32"
     cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
-    try:
-        yield
-    finally:
-        cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+    dtype = torch.get_default_dtype()
+    with ExitStack() as inside:
+        inside.enter_context(torch.inference_mode(False))
+        inside.enter_context(torch.enable_grad())
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                inside.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":  # a default device slows every call down
+            inside.enter_context(torch.device("cpu"))
+        if dtype != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            inside.callback(torch.set_default_dtype, dtype)
+        try:
+            yield
+        finally:
+            cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before

@@ -17,10 +17,10 @@ def final_noise(run: Run) -> GradientNoise:
         run: a run that still has its network, as :func:`sgdm_lib.training.fit` returns it.
 
     Raises:
-        ValueError: if the run was read from a record, which keeps no weights.
+        ValueError: if the run was read from a record that keeps no weights.
     """
     if run.model is None:
-        raise ValueError("run.model must be there, got None: records keep no weights; fit it anew")
+        raise ValueError("run.model must be there, got None: fit it anew, or with weights=True")
     dataset = load_data(run.experiment)
     device = next(run.model.parameters()).device
     x = normalise(dataset.x_train.to(device), dataset.mean, dataset.std)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import time
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,16 +15,21 @@ import torch
 
 from sgdm_lib import checkpoint, models, records
 from sgdm_lib.experiment import Experiment
+from sgdm_lib.files import owner
 from sgdm_lib.interrupt import Stopped, StopRequest
 from sgdm_lib.progress import Progress
-from sgdm_lib.records import Run
+from sgdm_lib.records import NotSaved, Run
 from sgdm_lib.steps import make_step
 from sgdm_lib.training.measure import measure
+from sgdm_lib.training.randomness import OwnRandomness
 from sgdm_lib.training.source import Source, layout
+from sgdm_lib.training.trial import draws_at_random, refuse_single_images
+from sgdm_lib.training.weights import save_weights
 
 CHECKPOINT_SECONDS = 20.0  # at most so much training is done again after a kill
 RECORD_SECONDS = 1.0  # an epoch can take milliseconds; a write to the disk takes several
-PLACE = ("step", "rows", "spent", "started")
+PLACE = ("step", "rows", "spent", "started", "sessions", "stacked")
+AT_ONCE = (errno.EACCES, errno.EPERM, errno.EROFS)  # waiting would not help: said before training
 FINITE_BLOCK = 2_048  # images between two looks at the loss, each of which waits for the device
 
 
@@ -35,28 +43,65 @@ class Ongoing:
         status: one of :data:`sgdm_lib.records.STATUSES`.
         mode: how steps are run, for the provenance.
         share: which part of the time that passes is this run's; less than 1 in a stack.
+        stacked: whether any of its steps was taken in a stack, which rounds differently.
+        sessions: on what it was trained, each time it was started, if these differ.
+        weights: whether to keep the trained weights in the folder.
+        error: what it broke off with.
     """
 
     def __init__(
-        self, experiment: Experiment, source: Source, folder: Path | None, mode: str = "eager"
+        self,
+        experiment: Experiment,
+        source: Source,
+        folder: Path | None,
+        mode: str = "eager",
+        *,
+        stackable: bool = False,
+        weights: bool = False,
     ) -> None:
         dataset, device = source.dataset, source.device
         self.experiment, self.source, self.folder = experiment, source, folder
         self.plan = experiment.plan(dataset.n_train)
         shape, classes = dataset.shape, len(dataset.classes)
         self.model = models.build(experiment.model, shape, classes, seed=experiment.seed)
+        refuse_single_images(self.model, self.plan, shape)
+        self.draws = draws_at_random(self.model, shape)
+        self.random = OwnRandomness(experiment.seed, device)
         self.model.to(device).to(memory_format=layout(experiment))
         self.train_step, self.mode = make_step(experiment, self.model, mode), mode
         self.step, self.spent, self.share = 0, 0.0, 1.0
+        self.stacked, self.weights, self.weights_sha256 = False, weights, ""
+        self.sessions: list[dict[str, Any]] = []
+        self.error: Exception | None = None
+        self.trouble = ""
         self.rows: list[dict[str, Any]] = []
         self.status, self.started = "running", datetime.now(UTC).isoformat(timespec="seconds")
         if folder and (state := checkpoint.load(folder, experiment, device)):
-            self.train_step.load(state)
-            for name in PLACE:
-                setattr(self, name, state[name])
+            self._go_on(state, folder, stackable)
         # on a GPU a stream of its own: a graph cannot be captured on the default one
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.clock = self.saved = self.noted = time.perf_counter()
+
+    def _go_on(self, state: dict[str, Any], folder: Path, stackable: bool) -> None:
+        """Stand where a checkpoint stood; those of earlier versions lack some fields.
+
+        Raises:
+            ValueError: if the data have changed since, or the run was trained in a stack and may
+                not be now.
+        """
+        now = self.source.dataset.checksum
+        if state.get("data_checksum", now) != now:
+            raise ValueError(
+                f"{folder / checkpoint.NAME} was made with other data (checksum "
+                f"{str(state['data_checksum'])[:12]} there, {now[:12]} now): restore them, or "
+                "choose another folder"
+            )
+        if state.get("stacked") and not stackable:
+            raise ValueError(in_a_stack(folder))
+        self.train_step.load(state)
+        for name in PLACE:
+            setattr(self, name, state.get(name, getattr(self, name)))
+        self.random.load(state.get("random", {}))
 
     @property
     def images_done(self) -> int:
@@ -84,9 +129,22 @@ class Ongoing:
             self.finish()
 
     def begin(self) -> None:
-        """Start the clock, and a record for those who look."""
+        """Start the clock, and a record for those who look.
+
+        Raises:
+            OSError: if the record may not be written.
+        """
         self.clock = self.saved = time.perf_counter()
-        self._note()
+        session = {"device": _describe(self.source.device), "mode": self.mode}
+        session |= {"torch": records.versions()["torch"], "code_version": records.code_version()}
+        if session not in self.sessions:
+            self.sessions = [*self.sessions, session]
+        try:
+            self._record()
+        except OSError as error:
+            if error.errno in AT_ONCE:
+                raise
+            self._warn(error)
 
     def _train(self, stop: StopRequest, bar: Progress) -> Iterator[None]:
         """Train the rest of the epoch that is due, or up to a loss that is not finite."""
@@ -143,19 +201,45 @@ class Ongoing:
         self.save()
         self._note()
 
+    def fail(self, error: Exception) -> None:
+        """Say in the record that the run broke off, and why; its checkpoint is kept."""
+        if self.status == "running":
+            self.error, self.status = error, "interrupted"
+            with suppress(OSError):
+                self._record()
+
     def finish(self) -> None:
-        """Write the last record; nothing is left to go on from."""
+        """Write the last record; nothing is left to go on from. If it cannot be written, say so."""
         self.status = "diverged" if self.status == "diverged" else "finished"
-        self._note()
-        if self.folder:
-            checkpoint.delete(self.folder)
+        try:
+            if self.folder and self.weights:
+                self.weights_sha256 = save_weights(self.folder, self.model)
+            self._record()
+            if self.folder:
+                checkpoint.delete(self.folder)
+        except OSError as error:
+            self.error = NotSaved(error, self.run())
 
     def save(self) -> None:
-        """Write a checkpoint, if the run has a folder."""
+        """Write a checkpoint, if the run has a folder; a full disk does not end the run."""
         if self.folder:
             self._tick()
-            checkpoint.save(self.folder, self.experiment, self.state())
+            try:
+                checkpoint.save(self.folder, self.experiment, self.state())
+                self.trouble = ""
+            except OSError as error:
+                self._warn(error)
             self.saved = time.perf_counter()
+
+    def _warn(self, error: OSError) -> None:
+        if str(error) != self.trouble:  # once for each cause
+            goes_on = (
+                "it was stopped" if self.status == "interrupted" else "the run goes on in memory"
+            )
+            warnings.warn(
+                f"{error.strerror or error}; {goes_on} and this is tried again", stacklevel=3
+            )
+        self.trouble = str(error)
 
     def _row(self, epoch: int, sound: bool, measured: dict[str, float]) -> dict[str, Any]:
         last, done = self.plan.at(self.step - 1), self.train_step
@@ -190,6 +274,17 @@ class Ongoing:
             "started": self.started,
             "seconds": float(rows["seconds"].sum()),
         }
+        if self.status == "running":
+            provenance["owner"] = owner()
+        if len(self.sessions) > 1:
+            provenance["sessions"] = self.sessions
+        if self.stacked:
+            provenance["stacked"] = True
+        if self.weights_sha256:
+            provenance["weights_sha256"] = self.weights_sha256
+        if self.error is not None:
+            text = " ".join(str(self.error).split())
+            provenance["error"] = f"{type(self.error).__name__}: {text}"[:500]
         return Run(self.experiment, rows, provenance, self.model)
 
     def _tick(self) -> None:
@@ -198,13 +293,31 @@ class Ongoing:
         self.clock = now
 
     def _note(self) -> None:
+        try:
+            self._record()
+        except OSError as error:
+            self._warn(error)
+        self.noted = time.perf_counter()
+
+    def _record(self) -> None:
         if self.folder:
             records.save(self.run(), self.folder)
         self.noted = time.perf_counter()
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds: tensors and plain values."""
-        return self.train_step.state() | {name: getattr(self, name) for name in PLACE}
+        place = {name: getattr(self, name) for name in PLACE}
+        place |= {"data_checksum": self.source.dataset.checksum, "random": self.random.state()}
+        return self.train_step.state() | place
+
+
+def in_a_stack(folder: Path) -> str:
+    """The sentence that refuses a run trained in a stack where the exact one is asked for."""
+    return (
+        f"{folder} holds this run as trained in a stack (fit_many(..., together=True)), which "
+        "differs from the run alone in its last digits: choose another folder, or read it with "
+        "records.load"
+    )
 
 
 def look_every(batch_size: int) -> int:

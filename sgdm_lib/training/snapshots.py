@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -66,11 +67,15 @@ def fit_with_snapshots(
     """
     wanted = [integer("epoch", e, at_least=1, at_most=experiment.epochs) for e in epochs]
     where = choose_device(device)
-    source = Source(load_data(experiment, data_root), experiment, where)
-    with numerics(experiment.precision), StopRequest() as stop:
+    with ExitStack() as held:
+        held.enter_context(numerics(experiment.precision))
+        source = Source(load_data(experiment, data_root), experiment, where)
+        stop = held.enter_context(StopRequest())
         run = _Watched(experiment, source, frozenset(wanted), choose_mode("eager", where))
         if run.stream:
             torch.cuda.synchronize()  # weights and data come from the default stream
+        if run.draws:
+            held.enter_context(run.random)
         with Progress(run.plan, False, label(experiment)) as bar, on(run.stream):
             for _ in run.advance(stop, bar):
                 pass
@@ -103,6 +108,7 @@ def measuring_pass(
     """
     source = Source(load_data(experiment, data_root), experiment, choose_device(device))
     n = source.dataset.n_train
-    order = torch.randperm(n, generator=data.generator(experiment.seed, epoch, "measure"))
+    rng = data.generator(experiment.seed, epoch, "measure")
+    order = torch.randperm(n, generator=rng, device="cpu")
     parts = list(source.blocks(order, 1, 0, epoch, "measure_augment"))
     return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])
