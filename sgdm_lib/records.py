@@ -9,24 +9,21 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
 from torch import nn
 
 from sgdm_lib.experiment import Experiment
+from sgdm_lib.files import atomic_write, locked, remove_leftovers
 from sgdm_lib.versions import code_version, versions
 
-try:
-    import fcntl
-except ImportError:  # no such thing on Windows
-    fcntl = None  # type: ignore[assignment]
-
 __all__ = [
+    "Busy",
     "COLUMNS",
     "RecordError",
     "Run",
@@ -63,8 +60,15 @@ measuring included; ``status`` is "ok" or "diverged". NaN where something was no
 STATUSES = ("running", "finished", "diverged", "interrupted")
 
 
+NAMES = ("history.parquet", "run.json", "checkpoint.pt", "checkpoint.previous.pt")
+
+
 class RecordError(ValueError):
     """A record that cannot be read: missing, damaged or of another format."""
+
+
+class Busy(RecordError):
+    """Another process is writing into the folder: no failure, look again later."""
 
 
 @dataclass(frozen=True)
@@ -161,61 +165,26 @@ def exclusive(folder: Path) -> Iterator[None]:
     """Keep the folder (made if needed) to this process; a dead process keeps nothing.
 
     Raises:
-        RecordError: if another process is writing into it.
+        Busy: if another process is writing into it.
+        OSError: if the folder cannot be written; the message names it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".lock"
-    with path.open("w") as file:
+    with ExitStack() as held:
         try:
-            _lock(path, file)
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(folder / ".lock"))
+            remove_leftovers(folder, NAMES)
         except BlockingIOError:
-            raise RecordError(
+            raise Busy(
                 f"{folder} is being written by another process: wait for it, or choose another "
                 "folder"
             ) from None
-        for left_by_a_kill in folder.glob(".*.tmp"):
-            left_by_a_kill.unlink(missing_ok=True)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _lock(path: Path, file: IO[str]) -> None:
-    """Lock the open file at that path, where the system can; BlockingIOError if it is taken."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:  # a network file system without locks
-        return
-    if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
-        raise BlockingIOError(errno.EAGAIN, "its last owner has just removed it")
-
-
-def atomic_write(path: Path, write: Callable[[Path], Any], keep: Path | None = None) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in its place at once.
-
-    Args:
-        path: where the file belongs.
-        write: gets the temporary file's path.
-        keep: where to move what is at ``path`` now; None to drop it.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            os.replace(path, keep)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    with suppress(OSError):  # some systems cannot open a folder, or not flush one
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                reason = f"{folder / '.lock'} is a link, which is not followed"
+            else:
+                reason = error.strerror or str(error)
+            raise OSError(
+                error.errno or errno.EIO,
+                f"cannot write into {folder}: {reason}; choose another folder",
+            ) from error
+        yield

@@ -9,7 +9,7 @@ import pytest
 from engine_helpers import small
 from pandas.testing import assert_frame_equal
 
-from sgdm_lib import records
+from sgdm_lib import files, records
 from sgdm_lib.records import COLUMNS, RecordError, Run, history
 
 
@@ -170,7 +170,8 @@ def test_delete_removes_a_record_and_nothing_else(tmp_path):
 def test_exclusive_keeps_others_out_and_clears_what_a_kill_left(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / ".checkpoint.pt.123.tmp").write_text("half")
+    nobody = 2**22 + 1  # more than any process number
+    (folder / f".checkpoint.pt.{nobody}.tmp").write_text("half")
     with records.exclusive(folder):
         assert [p.name for p in folder.iterdir()] == [".lock"]
         with pytest.raises(RecordError, match="another process"), records.exclusive(folder):
@@ -184,14 +185,14 @@ def test_exclusive_does_without_locks_where_there_are_none(tmp_path, monkeypatch
     def no_locks(*_):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr(records.fcntl, "flock", no_locks)
+    monkeypatch.setattr(files.fcntl, "flock", no_locks)
     with records.exclusive(tmp_path):
         records.save(run(), tmp_path)
     assert records.load(tmp_path).status == "finished"
 
 
 def test_a_lock_on_a_file_that_is_gone_is_no_lock(tmp_path, monkeypatch):
-    monkeypatch.setattr(records.fcntl, "flock", lambda *_: (tmp_path / ".lock").unlink())
+    monkeypatch.setattr(files.fcntl, "flock", lambda *_: (tmp_path / ".lock").unlink())
     with pytest.raises(RecordError, match="another process"), records.exclusive(tmp_path):
         pytest.fail("locked a file nobody else can see")
 

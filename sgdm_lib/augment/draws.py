@@ -97,9 +97,9 @@ def draw(
     n = checks.integer("n", n, at_least=1)
     padding = checks.integer("padding", padding, at_least=0)
     degrees = checks.number("degrees", degrees, at_least=0, at_most=180)
-    offsets = torch.randint(0, 2 * padding + 1, (2, n), generator=generator)
-    flips = torch.rand(n, generator=generator) < 0.5
-    unit = torch.rand(n, generator=generator, dtype=torch.float64)
+    offsets = torch.randint(0, 2 * padding + 1, (2, n), generator=generator, device="cpu")
+    flips = torch.rand(n, generator=generator, device="cpu", dtype=torch.float32) < 0.5
+    unit = torch.rand(n, generator=generator, device="cpu", dtype=torch.float64)
     return fixed(
         top=offsets[0],
         left=offsets[1],

@@ -28,7 +28,8 @@ def fixed_point(angle: Tensor, height: int, width: int) -> Tensor:
         turn = -math.radians(float(angle[index]) % 360.0)
         cosine, sine = round(math.cos(turn), 15), round(math.sin(turn), 15)
         numbers = coefficients(cosine, sine, height, width)
-        result[index] = torch.tensor([math.floor(value * ONE + 0.5) for value in numbers])
+        floors = [math.floor(value * ONE + 0.5) for value in numbers]
+        result[index] = torch.tensor(floors, device=result.device)
     return result
 
 

@@ -107,7 +107,7 @@ def generator(seed: int, epoch: int = 0, stream: str = "order") -> torch.Generat
     epoch = checks.integer("epoch", epoch, at_least=0, at_most=_WORD)
     checks.choice("stream", stream, STREAMS)
     words = np.random.SeedSequence([seed, epoch, STREAMS[stream]]).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(words[0]) >> 1)
+    return torch.Generator("cpu").manual_seed(int(words[0]) >> 1)
 
 
 def epoch_permutation(n: int, seed: int, epoch: int) -> Tensor:
@@ -136,7 +136,7 @@ def epoch_permutation(n: int, seed: int, epoch: int) -> Tensor:
     False
     """
     n = checks.integer("n", n, at_least=1)
-    return torch.randperm(n, generator=generator(seed, epoch))
+    return torch.randperm(n, generator=generator(seed, epoch), device="cpu")
 
 
 def with_random_labels(dataset: Dataset, fraction: float, seed: int = 0) -> Dataset:
@@ -168,8 +168,8 @@ def with_random_labels(dataset: Dataset, fraction: float, seed: int = 0) -> Data
     fraction = checks.number("fraction", fraction, at_least=0, at_most=1)
     classes = checks.integer("number of classes", len(dataset.classes), at_least=2)
     rng = generator(seed, stream="labels")
-    chosen = torch.randperm(dataset.n_train, generator=rng)
-    shift = torch.randint(1, classes, (dataset.n_train,), generator=rng)
+    chosen = torch.randperm(dataset.n_train, generator=rng, device="cpu")
+    shift = torch.randint(1, classes, (dataset.n_train,), generator=rng, device="cpu")
     chosen = chosen[: round(fraction * dataset.n_train)]
     labels = dataset.y_train.clone()
     labels[chosen] = (labels[chosen] + shift[: len(chosen)]) % classes
@@ -200,9 +200,10 @@ def subset(dataset: Dataset, n_train: int, seed: int = 0) -> Dataset:
     [10, 10, 10, 10, 10, 10, 10, 10, 10, 10]
     """
     n_train = checks.integer("n_train", n_train, at_least=1, at_most=dataset.n_train)
-    order = torch.randperm(dataset.n_train, generator=generator(seed, stream="subset"))
+    rng = generator(seed, stream="subset")
+    order = torch.randperm(dataset.n_train, generator=rng, device="cpu")
     by_class = order[torch.argsort(dataset.y_train[order], stable=True)]
     counts = torch.bincount(dataset.y_train, minlength=len(dataset.classes))
-    rank = torch.cat([torch.arange(int(count)) for count in counts])
+    rank = torch.cat([torch.arange(int(count), device="cpu") for count in counts])
     keep = by_class[torch.argsort(rank, stable=True)[:n_train]]
     return replace(dataset, x_train=dataset.x_train[keep], y_train=dataset.y_train[keep])

@@ -29,7 +29,7 @@ def load_digits() -> Dataset:
     values = raw.images.astype(np.int64)
     images = torch.from_numpy(((255 * values + 8) // 16).astype(np.uint8)).unsqueeze(1)
     labels = torch.from_numpy(raw.target.astype(np.int64))
-    is_test = torch.zeros(len(labels), dtype=torch.bool)
+    is_test = torch.zeros(len(labels), dtype=torch.bool, device="cpu")
     is_test[torch.argsort(labels, stable=True)[::5]] = True
     return Dataset(
         name="digits",

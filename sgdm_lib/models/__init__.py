@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-import torch
 from torch import nn
 
 from sgdm_lib import checks
+from sgdm_lib.models.draws import own_draws
 from sgdm_lib.models.resnet import ResNet18, WideResNet
 from sgdm_lib.models.small import CNN, MLP
 
@@ -24,23 +23,12 @@ _MAKERS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
 NAMES = tuple(_MAKERS)
 
 
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Draw from the CPU's global generator as if freshly seeded, and put its state back after."""
-    state = torch.get_rng_state()
-    # not torch.manual_seed, which would reseed the GPUs as well
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.set_rng_state(state)
-
-
 def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) -> nn.Module:
     """Return a freshly initialised network on the CPU, in train mode, in float32.
 
-    The weights depend on (name, shape, classes, seed) alone: the global random state is neither
-    used nor changed, and a default device set by the caller is ignored.
+    The weights depend on (name, shape, classes, seed) alone, also in threads: the global random
+    state is neither used nor changed; a default device or dtype, autocast, ``no_grad`` or inference
+    mode around the call play no part.
 
     Args:
         name: ``mlp``, ``cnn``, ``cnn_bn``, ``resnet18`` or ``wideresnet28_10``.
@@ -67,5 +55,5 @@ def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) ->
     )
     classes = checks.integer("classes", classes, at_least=2)
     seed = checks.integer("seed", seed, at_least=0, at_most=2**32 - 1)
-    with _seeded(seed), torch.device("cpu"):
+    with own_draws(seed):
         return _MAKERS[name]((channels, height, width), classes)

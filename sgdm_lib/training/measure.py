@@ -48,7 +48,7 @@ def _gradient_norms(
     if "authors" in experiment.estimators:
         size = int(plan.batch_sizes[epoch])
         generator = data.generator(experiment.seed, epoch, "measure")
-        order = torch.randperm(plan.n_train, generator=generator)
+        order = torch.randperm(plan.n_train, generator=generator, device="cpu")
         found["full_gradient_norm_authors"] = full_gradient_norm(
             model,
             source.blocks(order, size, 0, epoch, "measure_augment"),

@@ -103,6 +103,7 @@ def measuring_pass(
     """
     source = Source(load_data(experiment, data_root), experiment, choose_device(device))
     n = source.dataset.n_train
-    order = torch.randperm(n, generator=data.generator(experiment.seed, epoch, "measure"))
+    rng = data.generator(experiment.seed, epoch, "measure")
+    order = torch.randperm(n, generator=rng, device="cpu")
     parts = list(source.blocks(order, 1, 0, epoch, "measure_augment"))
     return torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts])

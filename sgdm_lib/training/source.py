@@ -46,7 +46,7 @@ class Source:
         self.x_train, self.x_test = dataset.x_train.to(device), dataset.x_test.to(device)
         if device.type == "cuda":
             # kept constants come into being here, before runs on several streams share them
-            next(self.blocks(torch.arange(1), 1, 0, 0, "augment"))
+            next(self.blocks(torch.arange(1, device="cpu"), 1, 0, 0, "augment"))
             torch.cuda.synchronize(device)
 
     def sharing(self, experiment: Experiment) -> Source:
