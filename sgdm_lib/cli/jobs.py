@@ -1,4 +1,4 @@
-"""Which runs a command means: names, patterns and files, with changes and seeds; checked at once."""
+"""Which runs a command means: names, patterns, files, changes and seeds; all checked at once."""
 
 from __future__ import annotations
 

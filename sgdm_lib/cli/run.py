@@ -27,7 +27,7 @@ WAIT = 2.0
 NAMED = 3
 """Runs named of those that failed for one cause."""
 
-Train = Callable[[Job], Run]
+Say = Callable[[str], None]
 
 
 def run_each(args: argparse.Namespace) -> None:
@@ -39,7 +39,7 @@ def run_each(args: argparse.Namespace) -> None:
     """
     choose_mode(args.mode, choose_device(args.device))
     wanted = jobs(args.names, args.set, args.seeds, args.out)
-    say = partial(print, file=sys.stderr if args.json else sys.stdout, flush=True)
+    say: Say = partial(print, file=sys.stderr if args.json else sys.stdout, flush=True)
     done, failed = ({}, {}) if args.fresh else _look(wanted)
     left = [job for job in wanted if job not in done and job not in failed]
     say(_headline(wanted, done, left, args.device))
@@ -48,10 +48,11 @@ def run_each(args: argparse.Namespace) -> None:
             state = "done" if job in done else failed.get(job) or "to be run"
             say(f"{job}, in {job.folder}: {printable(state)}")
         return _report(wanted, done, failed if args.json else {}, args.json)
-    for job in left:
-        if missing := _missing_data(job.experiment.dataset):
-            failed[job] = missing
-    train = partial(_train, device=args.device, resume=not args.fresh, mode=args.mode, say=say)
+    missing = _missing_data(job.experiment.dataset for job in left)
+    failed |= {job: cause for job in left if (cause := missing[job.experiment.dataset])}
+    train = partial(
+        fit, device=args.device, resume=not args.fresh, mode=args.mode, progress=not args.json
+    )
     _work([job for job in left if job not in failed], train, done, failed, say)
     return _report(wanted, done, failed, args.json)
 
@@ -68,7 +69,9 @@ def _look(wanted: Iterable[Job]) -> tuple[dict[Job, Run], dict[Job, str]]:
         except Exception as error:
             failed[job] = one_line(error)
             continue
-        if run.status in ("finished", "diverged") and not run.experiment.differences(job.experiment):
+        if run.status in ("finished", "diverged") and not run.experiment.differences(
+            job.experiment
+        ):
             done[job] = run
     return done, failed
 
@@ -81,30 +84,16 @@ def _headline(wanted: list[Job], done: dict[Job, Run], left: list[Job], device: 
     return f"{count}{before}; {estimate.in_words((job.experiment for job in left), device)}"
 
 
-def _missing_data(name: str, seen: dict[str, str] = {}) -> str:  # noqa: B006  # one look each
-    """Why a data set cannot be had; "" if it can."""
-    if name not in seen:
+def _missing_data(names: Iterable[str]) -> dict[str, str]:
+    """Why each data set cannot be had; "" if it can. Every one is looked for once."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(names):
         try:
             data.load(name)
-            seen[name] = ""
+            found[name] = ""
         except (data.DataError, OSError) as error:
-            return one_line(error)
-    return seen[name]
-
-
-def _train(
-    job: Job, *, device: str, resume: bool, mode: str, say: Callable[..., None]
-) -> Run:
-    run = fit(
-        job.experiment,
-        out=job.folder,
-        device=device,
-        resume=resume,
-        mode=mode,
-        progress=say.keywords["file"] is not sys.stderr if isinstance(say, partial) else True,
-    )
-    say(f"    {_outcome(run)}")
-    return run
+            found[name] = one_line(error)
+    return found
 
 
 def _outcome(run: Run) -> str:
@@ -122,10 +111,10 @@ def _outcome(run: Run) -> str:
 
 def _work(
     left: list[Job],
-    train: Train,
+    train: Callable[..., Run],
     done: dict[Job, Run],
     failed: dict[Job, str],
-    say: Callable[..., None],
+    say: Say,
 ) -> None:
     """Run what no other process is at; come back to the others' runs until they are done."""
     count, turn, told = len(left), 0, set[Job]()
@@ -135,7 +124,8 @@ def _work(
             if job not in told:
                 say(f"[{(turn := turn + 1)}/{count}] {job}, in {printable(str(job.folder))}")
             try:
-                done[job] = train(job)
+                done[job] = train(job.experiment, out=job.folder)
+                say(f"    {_outcome(done[job])}")
             except records.Busy:
                 if job not in told:
                     say("    another process is at it; later again")
@@ -149,9 +139,7 @@ def _work(
         left = busy
 
 
-def _report(
-    wanted: list[Job], done: dict[Job, Run], failed: dict[Job, str], as_json: bool
-) -> None:
+def _report(wanted: list[Job], done: dict[Job, Run], failed: dict[Job, str], as_json: bool) -> None:
     if as_json:
         print(json.dumps([_row(job, done.get(job), failed.get(job)) for job in wanted], indent=2))
     if failed:
@@ -170,6 +158,7 @@ def _row(job: Job, run: Run | None, error: str | None) -> dict[str, Any]:
     }
     if run and not run.history.empty:
         last = run.history.iloc[-1]
+        row["seconds"] = run.provenance.get("seconds")
         for name in ("epoch", "step", "sfo", "train_loss", "test_accuracy", "full_gradient_norm"):
             value = float(last[name])
             row[name] = None if value != value or abs(value) == float("inf") else value
