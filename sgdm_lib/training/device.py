@@ -23,9 +23,7 @@ def choose_device(device: str) -> torch.device:
     chosen = torch.device(name)
     if chosen.type == "cuda" and (chosen.index or 0) >= (count := torch.cuda.device_count()):
         there = f"cuda:0 to cuda:{count - 1}" if count else "no GPU: use auto or cpu"
-        raise ValueError(
-            f"device must be auto, cpu or cuda, got {name!r}: torch finds {there}"
-        )
+        raise ValueError(f"device must be auto, cpu or cuda, got {name!r}: torch finds {there}")
     return chosen
 
 
