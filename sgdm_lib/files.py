@@ -12,8 +12,8 @@ import platform
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ try:
 except ImportError:  # no such thing on Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["atomic_write", "is_alive", "locked", "owner", "remove_leftovers"]
+__all__ = ["atomic_write", "is_alive", "locked", "owner", "remove_leftovers", "write_together"]
 
 OLD_SECONDS = 86_400.0
 """A temporary file of another host is a leftover when it has not changed for so long."""
@@ -179,25 +179,59 @@ def atomic_write(path: Path, write: Callable[[Path], Any], keep: Path | None = N
     Raises:
         OSError: naming ``path`` and the cause; the old file is then whole.
     """
-    temporary = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
-    _WRITING.add(temporary)
-    try:
-        write(temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            os.replace(path, keep)
-        os.replace(temporary, path)
-    except OSError as error:
-        number = error.errno or errno.EIO
-        raise OSError(number, f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        _WRITING.discard(temporary)
+    write_together([(path, write)], keep)
+
+
+def write_together(
+    writes: Sequence[tuple[Path, Callable[[Path], Any]]], keep: Path | None = None
+) -> None:
+    """As :func:`atomic_write` for files of one folder; none is replaced before all are whole.
+
+    Args:
+        writes: path and writer of each file, in the order in which they are put in their places.
+        keep: where to move what is at the first path now; None to drop it.
+
+    Raises:
+        OSError: naming the file and the cause; if it could not be written, nothing has changed.
+    """
+    with ExitStack() as made:
+        ready = [(made.enter_context(_filled(path, write)), path) for path, write in writes]
+        for temporary, path in ready:
+            with _named(path):
+                if keep is not None and path.exists():
+                    os.replace(path, keep)
+                    keep = None
+                os.replace(temporary, path)
     with suppress(OSError):  # some systems cannot open a folder, or not flush one
-        folder = os.open(path.parent, os.O_RDONLY)
+        folder = os.open(writes[0][0].parent, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+@contextmanager
+def _filled(path: Path, write: Callable[[Path], Any]) -> Iterator[Path]:
+    """A temporary file for ``path``, complete on the disk; removed if it is still there after."""
+    temporary = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+    _WRITING.add(temporary)
+    try:
+        with _named(path):
+            write(temporary)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        yield temporary
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        _WRITING.discard(temporary)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of the file system name the file that was to be written, and the cause."""
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or errno.EIO
+        raise OSError(number, f"cannot write {path}: {error.strerror or error}") from error

@@ -33,6 +33,7 @@ def record(name, seed=0, status="finished", **columns):
     for i in range(length):
         row = dict.fromkeys(records.COLUMNS, 0) | {"status": "ok", "seconds": 1.0}
         row |= {"epoch": i + 1, "batch_size": int(plan["batch_size"][i])}
+        row |= {"lr": float(plan["lr_last"][i])}
         row |= {"step": int(plan["cumulative_steps"][i]), "sfo": int(plan["cumulative_sfo"][i])}
         row |= {key: values[i] for key, values in columns.items()}
         rows.append(row)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sgdm_lib import schedules
 from sgdm_lib.schedules import (
     AffineGrowthTo,
     Constant,
@@ -230,7 +232,9 @@ def test_a_schedule_for_another_length_is_refused(schedule, relation):
         ({"kind": "Cosine", "strat": 1}, "field of Cosine must be one of .*did you mean 'start'"),
         ({"kind": "StageGrowth", "start": 8}, "schedule StageGrowth lacks .*'factor' and 'every'"),
         ({"kind": "Cosine", "start": -1}, "Cosine.start must be a finite number > 0, got -1"),
-        ({"kind": "UserSchedule", "function": "no.such:thing"}, "must be callable, got None"),
+        ({"kind": "UserSchedule", "function": "thing"}, "must be callable, got 'thing'"),
+        ({"kind": "UserSchedule", "function": 3}, "must be callable, got 3"),
+        ({"kind": "UserSchedule", "function": None}, "must be callable, got None"),
     ],
 )
 def test_bad_json_is_refused(data, message):
@@ -241,3 +245,61 @@ def test_bad_json_is_refused(data, message):
 def test_a_function_that_cannot_be_imported_cannot_become_json():
     with pytest.raises(ValueError, match=r"must be importable .*<lambda>: define it at the top"):
         UserSchedule(lambda t: t).to_dict()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["this:s", "os:system", "builtins:exit", "time:sleep", "sgdm_lib.__main__:main", "..x:y"],
+)
+def test_reading_a_schedule_imports_and_runs_nothing(name):
+    sys.modules.pop("this", None)
+    before = set(sys.modules)
+    schedule = from_dict({"kind": "UserSchedule", "function": name, "unit": "step"})
+    assert schedule.to_dict() == {"kind": "UserSchedule", "function": name, "unit": "step"}
+    assert name in str(schedule)
+    with pytest.raises(ValueError, match=f"{name}.* is only a name.*register"):
+        schedule(3)
+    assert set(sys.modules) == before
+
+
+def test_a_registered_function_is_what_its_name_means():
+    data = {"kind": "UserSchedule", "function": f"{__name__}:unused", "unit": "epoch"}
+    early = from_dict(data)
+    assert schedules.register(unused) is unused
+    assert from_dict(data) == UserSchedule(unused)
+    assert early(2.0) == from_dict(data)(2.0) == 5.0
+    for nameless in (lambda t: t, 3, None):
+        with pytest.raises(ValueError, match="function must be defined at the top level"):
+            schedules.register(nameless)
+
+
+def unused(t):
+    return t + 3
+
+
+@pytest.mark.parametrize("value", [None, "0.1", np.ones(1), [1.0]])
+def test_a_function_must_return_a_number(value):
+    with pytest.raises(ValueError, match=r"lambda.* must return one number, got .* at t = 4"):
+        UserSchedule(lambda t: value)(4)
+
+
+def test_values_stand_for_a_function_without_a_name():
+    named = UserSchedule(slowly, unit="step")
+    assert schedules.as_values(named, 10) is named
+    for schedule in (
+        UserSchedule(lambda t: 1 + t // 3),
+        WarmUp(UserSchedule(lambda t: 2.5), 2, Constant(1)),
+    ):
+        kept = schedules.as_values(schedule, 10)
+        times = np.arange(10.0)
+        assert kept(times).tolist() == schedule(times).tolist()
+        assert from_dict(kept.to_dict()) == kept
+    assert schedules.as_values(UserSchedule(lambda t: 1 + t // 3), 9).values == (1, 2, 3)
+    with pytest.raises(ValueError, match=r"at most 100,000 values .* got 100,001"):
+        schedules.as_values(UserSchedule(lambda t: t), 100_001)
+
+
+def test_a_schedule_of_ones_own_cannot_take_the_name_of_ours():
+    with pytest.raises(TypeError, match="cannot be called Cosine"):
+        type("Cosine", (Constant,), {"__module__": "mine"})
+    assert from_dict(Cosine(0.1).to_dict()) == Cosine(0.1)

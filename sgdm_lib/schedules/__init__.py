@@ -11,7 +11,14 @@ The formulas are those of the authors' published training scripts (Kamo & Iiduka
 """
 
 from sgdm_lib.schedules.base import Schedule, Unit, from_dict
-from sgdm_lib.schedules.composed import Cyclical, UserSchedule, WarmUp
+from sgdm_lib.schedules.composed import (
+    Cyclical,
+    UnknownFunction,
+    UserSchedule,
+    WarmUp,
+    as_values,
+    register,
+)
 from sgdm_lib.schedules.smooth import Cosine, Diminishing, Polynomial, linear
 from sgdm_lib.schedules.stages import (
     AffineGrowthTo,
@@ -34,9 +41,12 @@ __all__ = [
     "Schedule",
     "StageGrowth",
     "Unit",
+    "UnknownFunction",
     "UserSchedule",
     "WarmUp",
     "as_schedule",
+    "as_values",
     "from_dict",
     "linear",
+    "register",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import fields, replace
-from importlib import import_module
 from typing import Any, Literal, Self, overload
 
 import numpy as np
@@ -35,6 +34,13 @@ class Schedule(ABC):
     """
 
     def __init_subclass__(cls) -> None:
+        known = KINDS.get(cls.__name__)
+        own = (__package__ + ".", "sgdm_lib.")  # the library may be reloaded
+        if known and known.__module__.startswith(own) and not cls.__module__.startswith(own):
+            raise TypeError(
+                f"a schedule of your own cannot be called {cls.__name__}: records with that name "
+                "mean the library's; choose another name"
+            )
         KINDS[cls.__name__] = cls
 
     @property
@@ -139,17 +145,12 @@ def shown_horizon(horizon: float | None) -> str:
     return "T" if horizon is None else f"{horizon:g}"
 
 
-def import_path(path: str) -> Any:
-    """The object at ``module:name``, or None if there is none."""
-    module, _, name = path.partition(":")
-    try:
-        return getattr(import_module(module), name, None)
-    except (ImportError, ValueError):
-        return None
-
-
 def from_dict(data: dict[str, Any]) -> Schedule:
     """The schedule that :meth:`Schedule.to_dict` described.
+
+    Nothing is imported and no function is called: a function stays the name ``module:name``, unless
+    this program has used or registered that very function
+    (:func:`sgdm_lib.schedules.register`).
 
     Args:
         data: a mapping with ``kind`` and the fields of that schedule.
@@ -173,8 +174,6 @@ def from_dict(data: dict[str, Any]) -> Schedule:
             value = from_dict(value)
         elif isinstance(value, list):
             value = tuple(value)
-        elif key == "function":
-            value = import_path(value)
         given[key] = value
     try:
         return kind(**given)

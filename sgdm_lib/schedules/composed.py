@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 
 from sgdm_lib.checks import integer
-from sgdm_lib.schedules.base import Schedule, Unit, check_fields, check_schedule, import_path
+from sgdm_lib.schedules.base import Schedule, Unit, check_fields, check_schedule
+from sgdm_lib.schedules.stages import Piecewise
 
 
 @dataclass(frozen=True)
@@ -136,48 +140,150 @@ class Cyclical(Schedule):
         return self.cycle(np.mod(t, self.period))
 
 
+FUNCTIONS: dict[str, Callable[[float], float]] = {}
+"""Functions that this program has used in a schedule or registered, by ``module:name``."""
+
+
+def _path(function: Any) -> str | None:
+    """``module:name`` of a function that is the top-level one of that name; None for others."""
+    module = getattr(function, "__module__", None) or ""
+    name = getattr(function, "__qualname__", "")
+    found = getattr(sys.modules.get(module), name, None) if module != "__main__" else None
+    return f"{module}:{name}" if name and found is function else None
+
+
+def register(function: Callable[[float], float]) -> Callable[[float], float]:
+    """Let records that name this function mean it; can be used as a decorator.
+
+    Reading a record imports and runs nothing, so a function in it is at first only a name. A
+    :class:`UserSchedule` of the function registers it, too.
+
+    Args:
+        function: one that can be imported: defined at the top level of a module.
+
+    Returns:
+        The function.
+
+    Raises:
+        ValueError: if the function cannot be found under its name.
+
+    >>> import math
+    >>> register(math.sqrt) is math.sqrt
+    True
+    >>> from sgdm_lib.schedules import from_dict
+    >>> from_dict({"kind": "UserSchedule", "function": "math:sqrt"})(9)
+    3.0
+    """
+    path = _path(function) if callable(function) else None
+    if path is None:
+        raise ValueError(
+            f"function must be defined at the top level of a module, got {function!r}: a record "
+            "could not name it"
+        )
+    FUNCTIONS[path] = function
+    return function
+
+
+class UnknownFunction(ValueError):
+    """A schedule cannot be evaluated: its function is a name that nobody has registered."""
+
+
 @dataclass(frozen=True)
 class UserSchedule(Schedule):
     """Any function of your own: value(t) = function(t).
 
     Args:
-        function: takes one time (a float, from 0), returns the value, finite and >= 0. Only a
-            function that can be imported (defined at the top of a module) can be written as JSON.
+        function: takes one time (a float, from 0), returns the value, finite and >= 0. A function
+            that can be imported (defined at the top of a module) is written as JSON by its name
+            ``module:name``; of any other a record keeps the values. A name in place of the function
+            stays a name until the function is registered (:func:`register`).
         unit: "epoch" or "step".
 
     Raises:
-        ValueError: if it is not callable.
+        ValueError: if it is neither callable nor a name.
 
     >>> UserSchedule(lambda epoch: 8 + epoch)(3)
     11.0
     """
 
-    function: Callable[[float], float]
+    function: Callable[[float], float] | str
     unit: Unit = "epoch"
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not callable(self.function):
+        if isinstance(self.function, str) and re.fullmatch(r"[^:\s]+:[^:\s]+", self.function):
+            object.__setattr__(self, "function", FUNCTIONS.get(self.function, self.function))
+        elif not callable(self.function):
             raise ValueError(
                 f"UserSchedule.function must be callable, got {self.function!r}: give a function "
                 "of the epoch (or step)"
             )
+        elif path := _path(self.function):
+            FUNCTIONS[path] = self.function
 
     @property
     def formula(self) -> str:
         """The function's name."""
+        if isinstance(self.function, str):
+            return f"{self.function}(t)"
         return f"{getattr(self.function, '__qualname__', repr(self.function))}(t)"
 
     def _at(self, t: np.ndarray) -> np.ndarray:
-        return np.reshape([float(self.function(float(each))) for each in t.ravel()], t.shape)
+        return np.reshape([self._value(float(each)) for each in t.ravel()], t.shape)
+
+    def _value(self, t: float) -> float:
+        function = self.function
+        if isinstance(function, str):  # asked anew: it may have been registered since
+            function = FUNCTIONS.get(function, function)
+        if isinstance(function, str):
+            raise UnknownFunction(
+                f"the schedule {function!r} is only a name, as it was read from a file, and "
+                "nothing is imported unasked: import the function if you trust it and pass it to "
+                "sgdm_lib.schedules.register"
+            )
+        value = function(t)
+        if np.ndim(value) or not isinstance(value, (Real, np.ndarray)):
+            raise ValueError(
+                f"{self.formula} must return one number, got {value!r} at t = {t:g}: return a float"
+            )
+        return float(value)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, the function as ``module:name``; ValueError if it cannot be imported."""
-        module = getattr(self.function, "__module__", "") or ""
-        path = f"{module}:{getattr(self.function, '__qualname__', '')}"
-        if module == "__main__" or import_path(path) is not self.function:
+        path = self.function if isinstance(self.function, str) else _path(self.function)
+        if path is None:
+            name = getattr(self.function, "__qualname__", repr(self.function))
             raise ValueError(
-                f"UserSchedule.function must be importable to be written as JSON, got {path}: "
+                f"UserSchedule.function must be importable to be written as JSON, got {name}: "
                 "define it at the top level of a module"
             )
         return {"kind": "UserSchedule", "function": path, "unit": self.unit}
+
+
+MOST_VALUES = 100_000
+"""So many values of a nameless function a record may hold."""
+
+
+def as_values(schedule: Schedule, length: int) -> Schedule:
+    """The schedule itself if JSON can hold it; else its values as a :class:`Piecewise`.
+
+    Args:
+        schedule: with a horizon that is known.
+        length: how many values the run takes, at the times 0, 1, ..., length - 1.
+
+    Raises:
+        ValueError: if there are more than :data:`MOST_VALUES` different stretches.
+    """
+    try:
+        schedule.to_dict()
+    except ValueError as error:
+        values = schedule(np.arange(length, dtype=np.float64))
+        starts = np.flatnonzero(np.diff(values)) + 1
+        if len(starts) >= MOST_VALUES:
+            raise ValueError(
+                f"{error}; a record can keep at most {MOST_VALUES:,} values of one that cannot be "
+                f"imported, got {len(starts) + 1:,}"
+            ) from None
+        kept = values[np.append(0, starts)].tolist()
+        return Piecewise(tuple(kept), tuple(map(float, starts)), schedule.unit)
+    return schedule
