@@ -42,7 +42,7 @@ LONGEST = 2_000
 HOSTILE: list[Any] = [
     None, True, False, 0, -1, 1, 3, 10**6, 10**20, 2**63, -(2**64), 0.0, -0.5, 1e-320, 1e308,
     float("nan"), float("inf"), float("-inf"), "", " ", "0", "nan", "true", "lr", "cifar100",
-    "auto", "\x00", "\x1b[2J", "a\nb", "é✓\u202e", "x" * 5_000, "../../etc/passwd", "/", "*", "[", "[!]",
+    "auto", "\x00", "\x1b[2J", "a\nb", "é✓\u202e", "x" * 5_000, "../../etc/passwd", "/", "*", "[",
     "builtins:exit", "os:system", "sgdm_lib.__main__:main", "..x:y", ":", [], [1, 2], [[]], {},
     {"kind": "Constant"}, {"kind": "UserSchedule", "function": "os:system", "unit": "epoch"},
     {"kind": "StageGrowth", "start": 8, "factor": 2, "every": 0}, {"kind": 3}, {"": None},
@@ -104,7 +104,7 @@ def spoil(value: Any, rng: random.Random, depth: int = 0) -> Any:
             [-value, value * 1e9, value + 0.5, str(value), [value], value * 0, 1 - value]
         )
     if rng.random() < 0.02:
-        return nested(rng.choice([50, 2_000]))
+        return nested(rng.choice([50, 300]))
     return rng.choice(HOSTILE)
 
 

@@ -7,7 +7,7 @@ import json
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from sgdm_lib.checks import choice, integer, number
+from sgdm_lib.checks import choice, integer, number, shown
 from sgdm_lib.data import NAMES as DATASETS
 from sgdm_lib.models import NAMES as MODELS
 from sgdm_lib.plan import TrainingPlan
@@ -83,6 +83,8 @@ class Experiment:
         choice("model", self.model, MODELS)
         choice("optimizer", self.optimizer, OPTIMIZERS)
         choice("precision", self.precision, PRECISIONS)
+        if not isinstance(self.estimators, (tuple, list)):
+            raise ValueError(f"estimators must be a list of names, got {shown(self.estimators)}")
         self._put("estimators", tuple(self.estimators))
         for estimator in self.estimators:
             choice("estimator", estimator, ESTIMATORS)

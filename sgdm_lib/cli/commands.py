@@ -56,10 +56,11 @@ def list_runs(args: argparse.Namespace) -> None:
 def show_plan(args: argparse.Namespace) -> None:
     """Show an experiment's plan."""
     from sgdm_lib import estimate
-    from sgdm_lib.cli.jobs import changed, named
+    from sgdm_lib.cli.jobs import MOST, changed, named
 
     name, experiment = _one(args.name, named(args.name))
     experiment, _ = changed(experiment, args.set)
+    integer("epochs", experiment.epochs, at_most=MOST, fix="a plan has a row for each")
     plan = estimate.plan_of(experiment)
     if args.json:
         total = estimate.seconds(experiment)

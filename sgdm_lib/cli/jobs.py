@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sgdm_lib.checks import choice
+from sgdm_lib.checks import choice, integer
 from sgdm_lib.experiment import Experiment
 
 __all__ = ["Job", "changed", "jobs", "named", "numbers"]
 
 MOST = 100_000
-"""Numbers that one argument may name: more is a slip of the finger."""
+"""Numbers that one argument may name, and epochs of a run: more is a slip of the finger."""
 LARGEST = 2**32 - 1
 """The largest seed of a network's initial weights."""
 
@@ -49,6 +49,7 @@ def jobs(names: Sequence[str], changes: Sequence[str], seeds: str, out: Path) ->
     for pattern in names:
         for name, experiment in named(pattern).items():
             new, suffix = changed(experiment, changes)
+            integer("epochs", new.epochs, at_most=MOST, fix="a plan has a row for each")
             estimate.plan_of(new)  # schedules that do not fit the data
             found[name + suffix] = new
     return [
