@@ -111,8 +111,8 @@ class Experiment:
             self._put(name, default if value is None else value)
         elif value is not None:
             raise ValueError(
-                f"{name} must be None for the optimizer {self.optimizer!r}, got {value}: only "
-                f"{', '.join(methods)} take it"
+                f"{name} must be None for the optimizer {self.optimizer!r}, got {shown(value)}: "
+                f"only {', '.join(methods)} take it"
             )
 
     def plan(self, n_train: int) -> TrainingPlan:

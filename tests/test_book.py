@@ -178,9 +178,9 @@ CHANGES = {
     "code": (append("sgdm_lib/plan.py", "\nx = 1\n"), 2),
     "a comment": (append("sgdm_lib/plan.py", "\n# x\n"), 0),
     "a docstring": (append("sgdm_lib/plan.py", '\n"""Words about the last name."""\n'), 0),
-    "a docstring of a function": (
+    "a docstring of a module": (
         lambda root: (root / "sgdm_lib/plan.py").write_text(
-            (root / "sgdm_lib/plan.py").read_text("utf8").replace('    """', '    """More: '),
+            (root / "sgdm_lib/plan.py").read_text("utf8").replace('"""', '"""More: ', 1),
             "utf8",
         ),
         0,

@@ -68,7 +68,7 @@ def status_and_error(capsys, *arguments):
         (["run", "quick/digits/nshb/x2", "--set", "batch_size=5000"], "5000"),
         (["run", "quick/digits/nshb/x2", "--set", "seed=1"], "use --seeds"),
         (["run", "nosuch.json"], "nosuch.json"),
-        (["status", "nosuch"], "OUT must be a folder of runs, got 'nosuch'"),
+        (["status", "nosuch"], "OUT must be a folder, got 'nosuch'"),
         (["data", "mnist"], "data set must be one of"),
     ],
 )

@@ -19,8 +19,10 @@ SCALES = ("quick", "paper")
 PARAMETERS = ("scale", "seeds", "device", "records")
 """Every chapter takes these."""
 KEPT = {"tags", "mystnb"}  # cell metadata with a meaning for the book
-VERSIONED = ("torch", "torchvision", "numpy", "pandas", "scipy", "scikit-learn", "matplotlib")
-VERSIONED += ("seaborn", "papermill", "myst-nb", "ipykernel")
+VERSIONED = (
+    *("torch", "torchvision", "numpy", "pandas", "scipy", "scikit-learn"),
+    *("matplotlib", "seaborn", "papermill", "myst-nb", "ipykernel"),
+)
 CURVES = "chapters/paper_curves"
 SEEN = (".py", ".js", ".css", ".mplstyle")
 UNSEEN = ("cli/", "book/pdf.py", "book/whole.py", "book/render.py", "book/print.css")

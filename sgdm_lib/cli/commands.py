@@ -112,12 +112,12 @@ def judge(args: argparse.Namespace) -> None:
     from sgdm_lib import claims
     from sgdm_lib.book.notebooks import find_root
     from sgdm_lib.claims.scorecard import COLUMNS
+    from sgdm_lib.cli.jobs import existing_folder
 
     known = claims.everything()
     ids = [_claim(key, known) for key in args.ids] or None
     chapters = args.chapters or find_root() / "chapters"
-    if not chapters.is_dir():
-        raise ValueError(f"chapters must be a folder, got {str(chapters)!r}: give the checkout's")
+    existing_folder("chapters", chapters, "give the checkout's")
     card = claims.scorecard(chapters, ids)
     frame = card.frame()
     if args.out:

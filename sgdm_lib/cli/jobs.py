@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sgdm_lib.checks import choice, integer
+from sgdm_lib.checks import choice, integer, shown
 from sgdm_lib.experiment import Experiment
 
-__all__ = ["Job", "changed", "jobs", "named", "numbers"]
+__all__ = ["Job", "changed", "existing_folder", "jobs", "named", "numbers"]
 
 MOST = 100_000
 """Numbers that one argument may name, and epochs of a run: more is a slip of the finger."""
@@ -121,6 +121,21 @@ def _value(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def existing_folder(name: str, path: Path, fix: str) -> Path:
+    """The folder, if there is one at that path.
+
+    Raises:
+        ValueError: if there is none, or no file system could have one.
+    """
+    try:
+        there = path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or has a zero byte
+        there = False
+    if not there:
+        raise ValueError(f"{name} must be a folder, got {shown(str(path))}: {fix}")
+    return path
 
 
 def numbers(name: str, text: str) -> list[int]:

@@ -62,9 +62,9 @@ def _look(wanted: Iterable[Job]) -> tuple[dict[Job, Run], dict[Job, str]]:
     done: dict[Job, Run] = {}
     failed: dict[Job, str] = {}
     for job in wanted:
-        if not (job.folder / "run.json").exists():
-            continue
         try:
+            if not (job.folder / "run.json").exists():
+                continue
             run = records.load(job.folder)
         except Exception as error:
             failed[job] = one_line(error)

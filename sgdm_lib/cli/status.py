@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sgdm_lib.cli.errors import one_line
+from sgdm_lib.cli.jobs import existing_folder
 from sgdm_lib.terminal import printable
 
 __all__ = ["STATES", "State", "show_status", "survey"]
@@ -39,8 +40,7 @@ def survey(folder: Path) -> list[State]:
     Raises:
         ValueError: if there is no such folder.
     """
-    if not folder.is_dir():
-        raise ValueError(f"OUT must be a folder of runs, got {str(folder)!r}: give that of --out")
+    existing_folder("OUT", folder, "give that of sgdm run --out")
     found = {path.parent for name in ("run.json", "checkpoint.pt") for path in folder.rglob(name)}
     return [_state(path, path.relative_to(folder).as_posix()) for path in sorted(found)]
 
