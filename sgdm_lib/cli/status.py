@@ -64,6 +64,8 @@ def _state(folder: Path, name: str) -> State:
 def _is_locked(folder: Path) -> bool:
     """Whether a process holds the run's lock: it is only tried, and only if its file is there."""
     lock = folder / ".lock"
+    if not lock.is_file():  # a pipe of that name would wait for a writer
+        return False
     try:
         import fcntl
 
@@ -71,8 +73,8 @@ def _is_locked(folder: Path) -> bool:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except (ImportError, OSError):  # no locks here, or no lock file
-        return lock.exists()
+    except (ImportError, OSError):  # no locks here; or it has just gone
+        return lock.is_file()
     return False
 
 
