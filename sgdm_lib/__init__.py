@@ -2,7 +2,7 @@
 
 Rooms, from the ground up; each imports only from those above it in this list:
 
-* ``checks``, ``versions``, ``interrupt``
+* ``checks``, ``files``, ``inputs``, ``terminal``, ``versions``, ``interrupt``
 * ``optim``, ``schedules``, ``theory``, ``data``, ``models``
 * ``plan``, ``recommend``, ``loaders``, ``augment``, ``gradients``
 * ``experiment``, ``papers``, ``steps``, ``checkpoint``, ``records``

@@ -8,6 +8,9 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
+LONGEST = 200
+"""Characters of a value that a message shows."""
+
 
 def number(
     name: str,
@@ -49,7 +52,7 @@ def number(
         or (below is not None and not value < below)
         or (at_most is not None and not value <= at_most)
     ):
-        message = f"{name} must be a finite number {wanted}".rstrip() + f", got {_shown(value)}"
+        message = f"{name} must be a finite number {wanted}".rstrip() + f", got {shown(value)}"
         raise ValueError(message + (f": {fix}" if fix else ""))
     return float(value)
 
@@ -78,7 +81,7 @@ def integer(
     whole = (
         isinstance(value, (int, float, Integral))
         and not isinstance(value, bool)
-        and _finite(value)
+        and (isinstance(value, Integral) or math.isfinite(value))
         and value == int(value)
     )
     if (
@@ -86,7 +89,7 @@ def integer(
         or (at_least is not None and value < at_least)
         or (at_most is not None and value > at_most)
     ):
-        message = f"{name} must be a whole number {wanted}".rstrip() + f", got {_shown(value)}"
+        message = f"{name} must be a whole number {wanted}".rstrip() + f", got {shown(value)}"
         raise ValueError(message + (f": {fix}" if fix else ""))
     return int(value)
 
@@ -129,14 +132,18 @@ def choice(name: str, value: Any, allowed: Iterable[str], *, fix: str = "") -> s
     if not isinstance(value, str) or value not in words:
         near = get_close_matches(str(value), words, n=1)
         fix = fix or (f"did you mean {near[0]!r}?" if near else "")
-        shown = ", ".join(words) if len(words) <= 12 else f"the {len(words)} known names"
-        message = f"{name} must be one of {shown}, got {value!r}"
+        known = ", ".join(words) if len(words) <= 12 else f"the {len(words)} known names"
+        message = f"{name} must be one of {known}, got {shown(value)}"
         raise ValueError(message + (f": {fix}" if fix else ""))
     return value
 
 
-def _shown(value: Any) -> str:
-    """A value as it was written, but a number of thousands of digits by its size."""
+def shown(value: Any) -> str:
+    """A value as it was written, but a long one by its beginning or its size."""
     if isinstance(value, int) and value.bit_length() > 256:
         return f"a whole number of {value.bit_length()} bits"
-    return repr(value)
+    try:
+        text = " ".join(repr(value).split())  # a table or an array has several lines
+    except RecursionError:
+        return f"a {type(value).__name__} nested very deeply"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text)} characters)"

@@ -2,8 +2,10 @@
 
 A step of batch size b costs about ``overhead + b * per_image`` seconds. Both are timed here, for
 the experiment's network on the chosen device, at two small batch sizes, taking turns; the shortest
-of the times counts, since whatever else the machine does only adds to them. Measuring the full
-gradient costs as much an image as training does, testing a third. Good to a factor of about two.
+of the times counts, since whatever else the machine does only adds to them. On a CPU the clock is
+the processor time of the main thread, which takes part in all the work: it stands still while other
+programs have the processor. What has been measured is kept in the user's cache folder. Measuring
+the full gradient costs as much an image as training does, testing a third.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ import hashlib
 import json
 import math
 import os
+import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -27,13 +31,17 @@ from sgdm_lib.records import atomic_write
 from sgdm_lib.steps import EagerStep, make_step
 from sgdm_lib.training import choose_device
 
-__all__ = ["describe", "duration", "images", "plan_of", "seconds"]
+__all__ = ["RANGE", "describe", "duration", "images", "in_words", "plan_of", "seconds"]
 
 SMALL, LARGE = 1, 4
 ROUNDS = 3  # at least
 ENOUGH = 0.1  # seconds in all, and no more rounds then
-SHARED = "SGDM_SPEEDS"  # a folder: the chapters of one build measure each network once
+SHARED = "SGDM_SPEEDS"  # a folder for the measured speeds, instead of one in the user's cache
 TEST_SHARE = 1 / 3  # a forward pass against forward, backward and update
+RANGE = (0.7, 1.5)
+"""A run on a machine that does nothing else takes between these multiples of the estimate."""
+LONG = 2 * 86_400
+"""Seconds on a CPU from which on the time on a GPU is said, too."""
 
 
 class Speed(NamedTuple):
@@ -49,7 +57,7 @@ def plan_of(experiment: Experiment) -> TrainingPlan:
 
 
 def seconds(experiment: Experiment, device: str = "auto") -> float:
-    """Estimated wall time of a whole run on this machine, in seconds.
+    """Estimated wall time of a whole run on this machine if nothing else runs, in seconds.
 
     Args:
         experiment: the run.
@@ -79,9 +87,41 @@ def images(experiment: Experiment) -> float:
 
 
 def describe(experiment: Experiment, device: str = "auto") -> str:
-    """The estimate in words, such as "About 3 min on this machine's cpu."."""
+    """The estimate in a sentence, such as "About 3 min (2 min to 4 min) on this machine's cpu."."""
     where = choose_device(device)
-    return f"About {duration(seconds(experiment, device))} on this machine's {where.type}."
+    return f"About {in_words([experiment], device)} on this machine's {where.type}."
+
+
+def in_words(experiments: Iterable[Experiment], device: str = "auto") -> str:
+    """The time that runs take one after the other, with its range.
+
+    Where a CPU would need more than two days, the hours of a GPU are said too, if they are known.
+
+    Args:
+        experiments: the runs.
+        device: as for :func:`sgdm_lib.training.fit`.
+
+    Raises:
+        ValueError: if the device is not there.
+    """
+    runs = list(experiments)
+    total = sum(seconds(run, device) for run in runs)
+    low, high = (duration(total * factor) for factor in RANGE)
+    words = duration(total) if low == high else f"{duration(total)} ({low} to {high})"
+    if choose_device(device).type == "cpu" and total > LONG:
+        words += f"; {gpu}" if (gpu := _gpu_hours(runs)) else "; take a GPU"
+    return words
+
+
+def _gpu_hours(runs: list[Experiment]) -> str:
+    """The expected hours on a GPU by arithmetic; "" where the network's are not known."""
+    from sgdm_lib.reproduce import MACHINES, NETWORK
+
+    if any(run.model != NETWORK for run in runs):
+        return ""
+    name, machine = list(MACHINES.items())[-1]
+    slow, fast = (sum(times) / 3_600 for times in zip(*map(machine.seconds, runs), strict=True))
+    return f"{max(fast, 0.1):,.1f} to {max(slow, 0.1):,.1f} GPU hours expected on one {name}"
 
 
 def duration(seconds: float) -> str:
@@ -93,24 +133,47 @@ def duration(seconds: float) -> str:
     for limit, unit, word in ((90, 1, "s"), (5_400, 60, "min"), (172_800, 3_600, "h")):
         if seconds < limit:
             return f"{max(1, round(seconds / unit))} {word}"
-    return f"{round(seconds / 86_400)} days"
+    return f"{round(seconds / 86_400):,} days"
 
 
 @lru_cache(maxsize=32)
 def _speed(model: str, shape: tuple[int, int, int], classes: int, device: str) -> Speed:
-    """Measured, once in a process; once for all processes that share ``$SGDM_SPEEDS``."""
-    shared = os.environ.get(SHARED)
-    if not shared:
-        return _measure(model, shape, classes, device)
-    key = f"{model} {shape} {classes} {device} {torch.get_num_threads()}"
-    file = Path(shared) / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
-    if file.is_file():
-        return Speed(*json.loads(file.read_text("utf8")))
+    """The speed, measured once on a machine: processes find it in a folder.
+
+    The folder is ``$SGDM_SPEEDS``, else ``speeds`` beside the cached data sets of the user.
+    """
+    file = _folder() / f"{_key(model, shape, classes, device)}.json"
+    with suppress(OSError, ValueError, TypeError):  # not there, not ours, or cut off
+        return Speed(*(float(each) for each in json.loads(file.read_text("utf8"))))
     speed = _measure(model, shape, classes, device)
-    file.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(speed)
-    atomic_write(file, lambda path: Path(path).write_text(text, "utf8"))
+    with suppress(OSError):  # a home that cannot be written
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(file, lambda path: Path(path).write_text(text, "utf8"))
     return speed
+
+
+def _folder() -> Path:
+    """Where measured speeds are kept."""
+    if shared := os.environ.get(SHARED):
+        return Path(shared)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():
+        try:
+            cache = Path.home() / ".cache"
+        except RuntimeError:  # a user without a home
+            cache = Path(os.devnull)  # below which nothing is found, and nothing written
+    return cache / "sgdm" / "speeds"
+
+
+def _key(model: str, shape: tuple[int, int, int], classes: int, device: str) -> str:
+    """What a measured speed depends on: network, machine, number of threads, version of torch."""
+    if device.startswith("cuda"):
+        machine = torch.cuda.get_device_name(device)
+    else:
+        machine = f"{platform.node()} {platform.processor()} {os.cpu_count()}"
+    text = f"{model} {shape} {classes} {device} {machine} {torch.get_num_threads()} "
+    return hashlib.sha256((text + torch.__version__).encode()).hexdigest()[:16]
 
 
 def _measure(model: str, shape: tuple[int, int, int], classes: int, device: str) -> Speed:
@@ -141,9 +204,12 @@ def _shortest(timed: Callable[[int], float]) -> tuple[float, float]:
 def _time(
     step: EagerStep, batch_size: int, shape: tuple[int, int, int], classes: int, device: str
 ) -> float:
+    # On a CPU the main thread works as long as any other; its processor time leaves out the time
+    # in which other programs had the core. A GPU's work is seen by the clock on the wall only.
+    clock = time.thread_time if device.startswith("cpu") else time.perf_counter
     x = torch.randn(batch_size, *shape, device=device)
     y = torch.arange(batch_size, device=device) % classes
-    begin = time.perf_counter()
+    begin = clock()
     step(x, y)
     float(step.loss_sum)  # wait for the device
-    return time.perf_counter() - begin
+    return clock() - begin

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
 
-from sgdm_lib.checks import boolean, choice, integer, number
+from sgdm_lib.checks import boolean, choice, integer, number, shown
 from sgdm_lib.data import NAMES as DATASETS
 from sgdm_lib.models import NAMES as MODELS
 from sgdm_lib.plan import TrainingPlan
@@ -120,8 +120,8 @@ class Experiment:
             self._put(name, default if value is None else value)
         elif value is not None:
             raise ValueError(
-                f"{name} must be None for the optimizer {self.optimizer!r}, got {value}: only "
-                f"{', '.join(methods)} take it"
+                f"{name} must be None for the optimizer {self.optimizer!r}, got {shown(value)}: "
+                f"only {', '.join(methods)} take it"
             )
 
     def plan(self, n_train: int) -> TrainingPlan:
@@ -247,7 +247,7 @@ class Experiment:
 def _estimators(value: Any) -> tuple[str, ...]:
     """Names of estimators, each known and named once."""
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError(f"estimators must be a tuple of names, got {value!r}: write ('exact',)")
+        raise ValueError(f"estimators must be a tuple of names, got {shown(value)}: write ('exact',)")
     names = tuple(choice("estimator", name, ESTIMATORS) for name in value)
     if len(set(names)) < len(names):
         raise ValueError(f"estimators must be named once each, got {names}: leave one out")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sgdm_lib import data, estimate, papers, records
+from sgdm_lib import data, estimate, inputs, papers, records
 from sgdm_lib.checks import choice, number
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.records import Run
@@ -110,7 +110,7 @@ def survey(folder: Path) -> list[Record]:
     """
     catalogue = papers.catalogue()
     found = []
-    for path in folder.rglob("run.json"):
+    for path in inputs.note(folder).rglob("run.json"):
         name = path.parent.parent.relative_to(folder).as_posix()
         run = records.load(path.parent)
         wanted = catalogue.get(name)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,12 +10,14 @@ import time
 from pathlib import Path
 
 import nbformat
+import papermill
 import pytest
 
 from sgdm_lib.book import BookError, build, find_root, notebooks
 from sgdm_lib.book.execute import execute_all, provenance
 from sgdm_lib.book.page import Settings, begin, recorded
 from sgdm_lib.experiment import Experiment
+from sgdm_lib.files import locked
 from sgdm_lib.records import RecordError
 from sgdm_lib.training import fit
 
@@ -148,20 +151,51 @@ def test_unknown_parameter_is_an_error(toy):
     assert not (toy / "_build").exists()
 
 
-@pytest.mark.parametrize(
-    ("change", "again"),
-    [
-        (lambda root: None, 0),
-        (lambda root: (root / "chapters/records/a.json").write_text("{}"), 2),
-        (
-            lambda root: nbformat.write(notebook("print(2)"), root / "chapters/00-one.ipynb"),
-            1,
+def append(name, text):
+    """A change of a file of the library or the checkout."""
+
+    def change(root):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text((path.read_text("utf8") if path.exists() else "") + text, "utf8")
+
+    return change
+
+
+CHANGES = {
+    "nothing": (lambda root: None, 0),
+    "a notebook": (
+        lambda root: nbformat.write(notebook("print(2)"), root / "chapters/00-one.ipynb"),
+        1,
+    ),
+    "a curve of the papers": (append("chapters/paper_curves/a.csv", "1"), 2),
+    "a record that nobody looked for": (append("chapters/records/a/seed0/run.json", "{}"), 0),
+    "a stray file": (append("chapters/paper_curves/.DS_Store", "x"), 0),
+    "a stray file in the library": (append("sgdm_lib/.DS_Store", "x"), 0),
+    "a script of a figure": (append("sgdm_lib/interactive/momentum.js", "// x"), 2),
+    "a style of a figure": (append("sgdm_lib/interactive/style.css", "a {}"), 2),
+    "a style of matplotlib": (append("sgdm_lib/figures/x.mplstyle", "x"), 2),
+    "code": (append("sgdm_lib/plan.py", "\nx = 1\n"), 2),
+    "a comment": (append("sgdm_lib/plan.py", "\n# x\n"), 0),
+    "a docstring": (append("sgdm_lib/plan.py", '\n"""Words about the last name."""\n'), 0),
+    "a docstring of a module": (
+        lambda root: (root / "sgdm_lib/plan.py").write_text(
+            (root / "sgdm_lib/plan.py").read_text("utf8").replace('"""', '"""More: ', 1),
+            "utf8",
         ),
-    ],
-    ids=["nothing", "a record", "a notebook"],
-)
-def test_keys_change_with_what_decides_a_page(toy, change, again):
-    (toy / "chapters/records").mkdir()
+        0,
+    ),
+    "the command line": (append("sgdm_lib/cli/commands.py", "\nx = 1\n"), 0),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_keys_change_with_what_decides_a_page(toy, what, monkeypatch):
+    change, again = CHANGES[what]
+    package = Path(notebooks.__file__).parents[1]
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(package, toy / "sgdm_lib", ignore=ignored)
+    monkeypatch.setattr(notebooks, "__file__", str(toy / "sgdm_lib/book/notebooks.py"))
 
     def keys():
         env = notebooks.environment(toy)
@@ -170,6 +204,152 @@ def test_keys_change_with_what_decides_a_page(toy, change, again):
     before = keys()
     change(toy)
     assert sum(a != b for a, b in zip(before, keys(), strict=True)) == again
+
+
+def test_keys_change_with_the_version_that_brings_the_digits(toy, monkeypatch):
+    before, real = notebooks.environment(toy), notebooks.metadata.version
+    monkeypatch.setattr(
+        notebooks.metadata, "version", lambda name: "9" if name == "scikit-learn" else real(name)
+    )
+    assert notebooks.environment(toy) != before
+
+
+def test_a_chapter_runs_again_when_records_that_it_looked_for_change(toy, capfd):
+    look = (
+        "from pathlib import Path\nfrom sgdm_lib.inputs import note\n"
+        "print(sorted(map(str, note(Path('records/a')).glob('*'))))"
+    )
+    nbformat.write(notebook(look), toy / "chapters/00-one.ipynb")
+    nbformat.write(notebook("1 + 1"), toy / "chapters/01-two.ipynb")
+
+    def executed():
+        assert execute(toy, scale="quick") == []
+        return int(capfd.readouterr().out.split(" of 2 chapters")[0].split()[-1])
+
+    assert executed() == 2
+    append("chapters/records/b/seed0/run.json", "{}")(toy)
+    append("chapters/records/a/.DS_Store", "x")(toy)
+    assert executed() == 0
+    append("chapters/records/a/seed0/run.json", "{}")(toy)
+    assert executed() == 1
+    assert executed() == 0
+    append("chapters/records/a/seed0/run.json", " ")(toy)
+    assert executed() == 1
+
+
+def test_the_folder_of_kept_runs_is_an_input_as_the_build_leaves_it(toy, capfd):
+    keep = "from pathlib import Path\nPath(records).mkdir(exist_ok=True)\n"
+    for name in ("00-one", "01-two"):
+        code = keep + f"(Path(records) / '{name}').write_text('kept')"
+        nbformat.write(notebook(code), toy / f"chapters/{name}.ipynb")
+    assert execute(toy, scale="quick", records="../runs") == []
+    capfd.readouterr()
+    assert execute(toy, scale="quick", records="../runs") == []
+    assert "0 of 2 chapters" in capfd.readouterr().out
+    append("runs/00-one", "changed")(toy)
+    assert execute(toy, scale="quick", records="../runs") == []
+    assert "2 of 2 chapters" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"seeds": "abc"}, "seeds must be a whole number >= 1, got 'abc'"),
+        ({"device": "gpu"}, "device must be auto, cpu or cuda, got 'gpu'"),
+        ({"device": "meta"}, "device must be auto, cpu or cuda, got 'meta'"),
+        ({"scale": "huge"}, "scale must be one of quick, paper, got 'huge'"),
+        ({"records": "../_toc.yml"}, r"got '../_toc.yml': _toc.yml is a file"),
+        ({"records": 5}, "records must be a folder or None, got 5"),
+    ],
+)
+def test_bad_values_are_refused_before_anything_is_executed_or_removed(toy, parameters, message):
+    of(toy, "1", 2)
+    executed = toy / "_build/executed/chapters/00-toy.ipynb"
+    executed.parent.mkdir(parents=True)
+    executed.write_text("the last one")
+    with pytest.raises(ValueError, match=message):
+        build(parameters, root=toy)
+    assert executed.read_text() == "the last one"
+    assert not (toy / "_build/failed").exists()
+
+
+def test_the_executed_copy_stays_until_the_new_one_is_there(toy):
+    execute(toy, scale="quick", seeds=3)
+    executed = toy / "_build/executed/chapters/01-two.ipynb"
+    before = executed.read_bytes()
+    (error,) = execute(toy, scale="quick", seeds=2)
+    assert "ZeroDivisionError" in error
+    assert executed.read_bytes() == before
+
+
+def test_a_second_build_of_the_same_folder_is_refused(toy, monkeypatch):
+    of(toy, "1 + 1", 2)
+    monkeypatch.setattr("sgdm_lib.book.render", lambda *about: [])
+    (toy / "_build").mkdir()
+    with locked(toy / "_build/.lock"), pytest.raises(BookError, match="another 'sgdm book' is"):
+        build({"scale": "quick"}, root=toy)
+    assert not (toy / "_build/executed").exists()
+    build({"scale": "quick"}, root=toy)
+
+
+def test_a_broken_notebook_and_a_broken_contents_are_named(toy):
+    (toy / "chapters/01-two.ipynb").write_text("{\n")
+    with pytest.raises(ValueError, match=r"01-two\.ipynb is no notebook \(Expecting"):
+        execute(toy, scale="quick")
+    (toy / "chapters/01-two.ipynb").write_text("[1]")
+    with pytest.raises(ValueError, match=r"01-two\.ipynb is no notebook of format 4"):
+        execute(toy, scale="quick")
+    (toy / "_toc.yml").write_text("root: a\nchapters: [")
+    with pytest.raises(ValueError, match=r"_toc\.yml, line \d cannot be read: .*\w"):
+        notebooks.chapters(toy)
+
+
+def test_control_characters_of_a_notebook_do_not_reach_the_terminal(toy):
+    nbformat.write(notebook("1"), toy / "chapters/00-one.ipynb")
+    nbformat.write(notebook("raise ValueError('a\\x1b[2Jb')"), toy / "chapters/01-two.ipynb")
+    (error,) = execute(toy, scale="quick")
+    assert "\x1b" not in error
+    assert r"a\x1b[2Jb" in error
+
+
+def test_pages_are_rendered_again_only_if_something_changed(toy, monkeypatch):
+    of(toy, "1 + 1", 2)
+    runs, build_folder = [], toy / "_build"
+    outcome = subprocess.CompletedProcess([], 1, "a WARNING \x1b[2J", "")
+
+    def jupyter_book(command, **options):
+        runs.append(command)
+        (build_folder / "html").mkdir(parents=True)
+        return outcome
+
+    render = sys.modules["sgdm_lib.book.render"]  # the package has its function by that name
+    monkeypatch.setattr(render.subprocess, "run", jupyter_book)
+    assert render.render(toy, build_folder) == [r"a WARNING \x1b[2J"]
+    assert render.render(toy, build_folder) == [r"a WARNING \x1b[2J"]
+    assert len(runs) == 2, "what has warnings is rendered until it has none"
+    outcome = subprocess.CompletedProcess([], 0, "", "")
+    assert render.render(toy, build_folder) == []
+    assert render.render(toy, build_folder) == []
+    assert len(runs) == 3
+    append("chapters/page.md", "x")(toy)
+    assert render.render(toy, build_folder) == []
+    assert render.render(toy, build_folder, "book.pdf") == []
+    assert len(runs) == 5
+
+
+def test_a_bad_parameter_shows_as_one_line_in_a_notebook(toy):
+    code = "from sgdm_lib.book import page\npage.begin(scale, seeds, device, records)"
+    path = toy / "chapters/00-one.ipynb"
+    nbformat.write(notebook(code), path)
+    with pytest.raises(papermill.PapermillExecutionError) as raised:
+        papermill.execute_notebook(
+            path, toy / "out.ipynb", {"device": "gpu"}, progress_bar=False, cwd=str(toy)
+        )
+    (shown,) = (out for out in nbformat.read(toy / "out.ipynb", 4).cells[-1].outputs)
+    assert shown.traceback == [
+        "ValueError: device must be auto, cpu or cuda, got 'gpu': auto finds a GPU"
+    ]
+    assert "got 'gpu'" in str(raised.value)
 
 
 def test_chapters_are_chosen_by_beginning_or_part(toy):

@@ -1,6 +1,8 @@
 """Estimates of time: sensible, and measured once where processes share them."""
 
 import json
+import re
+import time
 
 import pytest
 
@@ -10,14 +12,14 @@ RUN = papers.catalogue()["quick/digits/nshb/constant128"]
 
 
 @pytest.fixture(autouse=True)
-def _fresh():
+def _fresh(tmp_path, monkeypatch):
+    monkeypatch.setenv("SGDM_SPEEDS", str(tmp_path / "own"))
     estimate._speed.cache_clear()
     yield
     estimate._speed.cache_clear()
 
 
 def test_more_steps_and_more_images_take_longer(monkeypatch):
-    monkeypatch.delenv("SGDM_SPEEDS", raising=False)
     monkeypatch.setattr(estimate, "_measure", lambda *about: estimate.Speed(1e-3, 1e-5))
     plan = estimate.plan_of(RUN)
     images = estimate.images(RUN)
@@ -42,6 +44,48 @@ def test_processes_that_share_a_folder_measure_once(tmp_path, monkeypatch):
     assert json.loads(file.read_text()) == [0.25, 0.5]
     estimate.seconds(RUN.replace(model="cnn"), "cpu")
     assert len(measured) == 2
+
+
+def test_what_was_measured_is_kept_in_the_users_cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("SGDM_SPEEDS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(estimate, "_measure", lambda *about: estimate.Speed(0.25, 0.5))
+    first = estimate.seconds(RUN, "cpu")
+    (file,) = (tmp_path / "sgdm/speeds").iterdir()
+    monkeypatch.setattr(estimate, "_measure", lambda *about: estimate.Speed(9.0, 9.0))
+    estimate._speed.cache_clear()
+    assert estimate.seconds(RUN, "cpu") == first
+    file.write_text("[1")  # cut off: measured again
+    estimate._speed.cache_clear()
+    assert estimate.seconds(RUN, "cpu") > first
+
+
+def test_time_in_which_others_have_the_processor_does_not_count(monkeypatch):
+    """A step that sleeps, as one does that has to wait for a core."""
+
+    class Step:
+        loss_sum = 0.0
+
+        def __call__(self, x, y):
+            time.sleep(0.2)
+
+    assert estimate._time(Step(), 1, (1, 8, 8), 10, "cpu") < 0.1
+
+
+def test_words_give_a_range_and_gpu_hours_where_a_cpu_needs_days(monkeypatch):
+    speed = estimate.Speed(0.0, 0.1)
+    monkeypatch.setattr(estimate, "_measure", lambda *about: speed)
+    known = papers.catalogue()
+    words = estimate.in_words([known["kamo2025/cifar100/nshb/x2"]], "cpu")
+    assert re.fullmatch(
+        r"\d+ days \(\d+ days to \d+ days\); [\d.]+ to [\d.]+ GPU hours expected on one H200", words
+    )
+    wide = known["kamo2025/cifar100/nshb/x2"].replace(model="wideresnet28_10")
+    assert estimate.in_words([wide, RUN], "cpu").endswith("; take a GPU")
+    speed = estimate.Speed(0.0, 1e-4)
+    estimate._speed.cache_clear()
+    monkeypatch.setenv("SGDM_SPEEDS", "/dev/null/x")
+    assert re.fullmatch(r"\d+ s \(\d+ s to \d+ s\)", estimate.in_words([RUN], "cpu"))
 
 
 def test_a_disturbed_timing_does_not_count():

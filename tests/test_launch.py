@@ -46,6 +46,19 @@ def test_an_address_that_is_none_is_refused(tmp_path, monkeypatch, url):
         repository(with_address(tmp_path, "title: x"))
 
 
+@pytest.mark.parametrize("branch", ['x"; import os', "-q", "a..b", "a b", "{url}"])
+def test_a_branch_that_is_no_name_does_not_reach_a_cell(tmp_path, monkeypatch, branch):
+    monkeypatch.setenv("BOOK_REPOSITORY", WHERE.url)
+    monkeypatch.setenv("BOOK_BRANCH", branch)
+    with pytest.raises(ValueError, match=r"branch must be a name .*: correct BOOK_BRANCH"):
+        repository(with_address(tmp_path, "title: x"))
+
+
+def test_a_broken_configuration_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"_config\.yml, line 2 cannot be read"):
+        repository(with_address(tmp_path, "a: [\nb: }"))
+
+
 @pytest.fixture(scope="module")
 def small_book(tmp_path_factory):
     """The real configuration over a chapter and a page of text, with a repository."""

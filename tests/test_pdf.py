@@ -164,3 +164,9 @@ def test_without_chromium_one_line_says_what_to_do(monkeypatch):
         find_chromium()
     with pytest.raises(RuntimeError, match="the PDF needs Chromium"):
         build({}, pdf=True)
+
+
+def test_a_chromium_that_cannot_be_run_is_told_before_anything_is_built(monkeypatch, tmp_path):
+    monkeypatch.setenv("CHROMIUM", str(tmp_path / "chromium"))
+    with pytest.raises(RuntimeError, match="CHROMIUM must be the path of a program"):
+        find_chromium()

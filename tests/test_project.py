@@ -1,8 +1,10 @@
 """The project's own files agree with each other."""
 
+import ast
 import json
 import os
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -61,6 +63,76 @@ def test_release_checklist_names_files_and_commands_that_exist():
     for name in re.findall(r"`([\w./-]*\.(?:md|toml|yml|cff)|\.ci/[\w-]+)`", text):
         assert (ROOT / name).is_file(), name
     assert f"sgdm_lib-{PROJECT['version']}-py3-none-any.whl" in text
+
+
+DISTRIBUTIONS = {
+    "IPython": "ipython",
+    "PIL": "pillow",
+    "axe_playwright_python": "axe-playwright-python",
+    "bs4": "beautifulsoup4",
+    "jupyter_client": "jupyter-client",
+    "matplotlib_inline": "matplotlib-inline",
+    "myst_nb": "myst-nb",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+"""Packages to install that are not called like the modules they bring."""
+CORE, BOOK, PDF, TEST, RECIPES = (
+    {re.split(r"[<>=\[]", each)[0] for each in requirements}
+    for requirements in (
+        PROJECT["dependencies"],
+        *(PROJECT["optional-dependencies"][x] for x in ("book", "pdf", "test", "recipes")),
+    )
+)
+
+
+def imported(path):
+    """The packages that a file imports, wherever in it, but for Python's and our own."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf8"))):
+        if isinstance(node, ast.Import):
+            names |= {each.name.partition(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    ours = {"sgdm_lib"} | {each.stem for each in path.parent.glob("*.py")}
+    ours |= {each.stem for each in (ROOT / "tests").glob("*.py")}
+    return {DISTRIBUTIONS.get(name, name) for name in names - sys.stdlib_module_names - ours}
+
+
+@pytest.mark.parametrize(
+    ("folder", "declared"),
+    [
+        ("sgdm_lib", CORE | BOOK | PDF),
+        ("_ext", CORE | BOOK),
+        ("tests", CORE | BOOK | PDF | TEST | RECIPES),
+        ("benchmarks", CORE | BOOK | PDF | TEST),
+    ],
+)
+def test_what_is_imported_is_declared(folder, declared):
+    """Not left to come with something else, which may drop it one day."""
+    paths = [path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts]
+    missing = {
+        f"{name} ({path.relative_to(ROOT)})" for path in paths for name in imported(path) - declared
+    }
+    assert not missing
+
+
+def test_the_library_without_the_book_needs_core_packages_only():
+    """Rooms that are not the book's import its packages inside functions, if at all."""
+    for path in (ROOT / "sgdm_lib").rglob("*.py"):
+        if path.relative_to(ROOT / "sgdm_lib").parts[0] in ("book", "figures", "interactive"):
+            continue
+        tree = ast.parse(path.read_text("utf8"))
+        top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = {a.name for n in top if isinstance(n, ast.Import) for a in n.names}
+        names |= {n.module for n in top if isinstance(n, ast.ImportFrom) and n.level == 0}
+        packages = {each.partition(".")[0] for each in names} - sys.stdlib_module_names
+        needed = {DISTRIBUTIONS.get(each, each) for each in packages - {"sgdm_lib"}}
+        assert needed <= CORE, path
+
+
+def test_floors_leave_out_versions_with_known_holes():
+    assert {"pyarrow>=14.0.1", "tqdm>=4.66.3"} <= set(PROJECT["dependencies"])
 
 
 @pytest.mark.parametrize("name", ["torch", "torchvision"])

@@ -82,8 +82,15 @@ def test_rights_are_the_least_and_runs_repeat_weekly(workflow):
         if workflow is BOOK
         else {}
     )
-    for step in steps(workflow):
-        assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/x@v1"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_by_commit_with_their_version_beside(path):
+    """A tag can be moved to other code; Dependabot moves commit and comment together."""
+    uses = re.findall(r"uses: (.*)", path.read_text("utf8"))
+    assert uses
+    for each in uses:
+        assert re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)
 
 
 def test_the_book_is_published_with_its_own_address():

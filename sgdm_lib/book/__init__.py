@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from sgdm_lib.book.execute import execute_all
-from sgdm_lib.book.launch import COPIES, repository, write_copies
-from sgdm_lib.book.notebooks import chapters, find_root, select
+from sgdm_lib.book.launch import COPIES, Repository, repository, write_copies
+from sgdm_lib.book.notebooks import chapters, check_parameters, find_root, select
 from sgdm_lib.book.pdf import PDF, find_chromium, make_pdf
 from sgdm_lib.book.render import render
+from sgdm_lib.files import locked
 
 __all__ = ["BookError", "build", "find_root"]
 
@@ -43,8 +44,8 @@ def build(
 ) -> Path:
     """Execute what has changed, then render the book.
 
-    A chapter runs again when its cells, the parameters, the library's code (not its comments), a
-    version that matters, or the records changed.
+    A chapter runs again when its cells, the parameters, the library's code (not its comments and
+    docstrings), a version that matters, or records that it has looked for changed.
 
     Args:
         parameters: papermill parameters for every chapter, for instance ``{"scale": "quick"}``.
@@ -62,17 +63,41 @@ def build(
     Raises:
         ValueError: if there is no checkout, no such chapter, a chapter lacks a parameter, or the
             repository's address is not one.
-        BookError: if a chapter fails (the others are still executed; nothing is rendered), or the
-            rendering of a book whose chapters are all executed has warnings.
+        BookError: if another build is at work in ``out``, if a chapter fails (the others are still
+            executed; nothing is rendered), or if the rendering of a book whose chapters are all
+            executed has warnings.
         RuntimeError: if a PDF is wanted and there is no Chromium, or the book cannot be printed.
     """
-    begin = time.perf_counter()
     if pdf:
         find_chromium()  # before minutes are spent
     root = find_root(root)
     build_folder = (out or root).resolve() / "_build"
     chosen = select(chapters(root), chapter)
     where = repository(root)
+    check_parameters(parameters, root / "chapters")
+    build_folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(build_folder / ".lock"):
+            return _build(root, build_folder, chosen, parameters, jobs, timeout, force, pdf, where)
+    except BlockingIOError:
+        raise BookError(
+            f"another 'sgdm book' is building in {build_folder}: wait for it, or build somewhere "
+            "else with --out"
+        ) from None
+
+
+def _build(
+    root: Path,
+    build_folder: Path,
+    chosen: list[Path],
+    parameters: dict[str, Any],
+    jobs: int,
+    timeout: int,
+    force: bool,
+    pdf: bool,
+    where: Repository | None,
+) -> Path:
+    begin = time.perf_counter()
     errors = execute_all(root, build_folder, chosen, parameters, jobs, timeout, force)
     if errors:
         failed = f"{len(errors)} of {len(chosen)} chapters failed; the book was not rendered."

@@ -12,9 +12,11 @@ from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sgdm_lib import inputs
 from sgdm_lib.book import kernels
-from sgdm_lib.book.notebooks import defaults, environment, is_current, key_of
+from sgdm_lib.book.notebooks import check_parameters, defaults, environment, is_current, key_of
 from sgdm_lib.checks import choice
+from sgdm_lib.terminal import printable
 from sgdm_lib.versions import code_version, versions
 
 
@@ -49,6 +51,7 @@ def execute_all(
         known = defaults(root / chapter)
         for name in parameters:
             choice(f"parameter of {chapter.name}", name, known)
+    check_parameters(parameters, root / "chapters")
     env = environment(root)
     keys = {chapter: key_of(root / chapter, parameters, env) for chapter in chapters}
     todo = [c for c in chapters if force or not is_current(build / "executed" / c, keys[c])]
@@ -74,14 +77,33 @@ def execute_all(
             chapter, seconds, error = run.result()
             outcome = "FAILED" if error else "done"
             print(f"[{i}/{len(runs)}] {chapter}: {outcome} in {seconds:.1f} s", flush=True)
-            errors += [error] * bool(error)
+            errors += [printable(error)] * bool(error)
     except BaseException:  # Ctrl-C: nobody waits for the chapters under way
         pool.shutdown(wait=False, cancel_futures=True)
         for process in active_children():
             process.terminate()
         raise
     pool.shutdown()
+    if folder := parameters.get("records"):
+        _note_kept(root, build, todo, Path(folder))
     return errors
+
+
+def _note_kept(root: Path, build: Path, executed: list[Path], records: Path) -> None:
+    """Let chapters depend on the folder in which they have kept their runs, as it is now.
+
+    All chapters may have written into it, so only now is it what the next build should find.
+    """
+    import nbformat
+
+    for chapter in executed:
+        path = build / "executed" / chapter
+        folder = ((root / chapter).parent / records).absolute()
+        if path.is_file():
+            nb = nbformat.read(path, 4)
+            seen = nb.metadata.get("book", {}).setdefault("inputs", {})
+            seen[str(folder)] = inputs.digest(folder)
+            nbformat.write(nb, path)
 
 
 def _execute(job: Job) -> tuple[Path, float, str]:
@@ -96,7 +118,10 @@ def _execute(job: Job) -> tuple[Path, float, str]:
     partial = job.build / "failed" / job.chapter
     done.parent.mkdir(parents=True, exist_ok=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    done.unlink(missing_ok=True)  # an interrupted run leaves nothing that looks current
+    log = job.build / "inputs" / f"{job.chapter.stem}.jsonl"
+    log.parent.mkdir(exist_ok=True)
+    log.unlink(missing_ok=True)
+    os.environ[inputs.LOG] = str(log)  # the kernel notes there which records it looks for
     begin, error = time.perf_counter(), ""
     try:
         nb = papermill.execute_notebook(
@@ -126,7 +151,8 @@ def _execute(job: Job) -> tuple[Path, float, str]:
         if same and "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("remove-cell")
     nb.cells.append(nbformat.v4.new_markdown_cell(provenance(known | job.parameters, seconds)))
-    nb.metadata["book"] = {"key": job.key}
+    seen = {str(folder): inputs.digest(folder) for folder in inputs.logged(log)}
+    nb.metadata["book"] = {"key": job.key, "inputs": seen}
     nbformat.write(nb, partial)
     os.replace(partial, done)
     return job.chapter, seconds, ""

@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from sgdm_lib.book.notebooks import chapters
+from sgdm_lib.book.notebooks import chapters, read_yaml
 
 __all__ = ["COPIES", "Repository", "repository", "setup_cell", "write_copies"]
 
@@ -59,11 +59,9 @@ def repository(root: Path) -> Repository | None:
         root: the checkout.
 
     Raises:
-        ValueError: if the address is not one of a repository on GitHub.
+        ValueError: if the address is not one of a repository on GitHub, or the branch is no name.
     """
-    import yaml
-
-    config = yaml.safe_load((root / "_config.yml").read_text("utf8")).get("repository", {})
+    config = (read_yaml(root / "_config.yml") or {}).get("repository", {})
     url = os.environ.get("BOOK_REPOSITORY") or config.get("url") or ""
     branch = os.environ.get("BOOK_BRANCH") or config.get("branch") or "main"
     if not url:
@@ -73,6 +71,11 @@ def repository(root: Path) -> Repository | None:
         raise ValueError(
             f"repository must be like https://github.com/OWNER/NAME, got {url!r}: "
             "correct BOOK_REPOSITORY, or repository.url in _config.yml"
+        )
+    if not re.fullmatch(r"\w[\w./-]*", branch, flags=re.ASCII) or ".." in branch:
+        raise ValueError(
+            f"branch must be a name of letters, digits and . _ / -, got {branch!r}: correct "
+            "BOOK_BRANCH, or repository.branch in _config.yml"
         )
     return Repository(url, branch)
 

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from sgdm_lib import claims
 from sgdm_lib.book import unrecorded
-from sgdm_lib.book.notebooks import PARAMETERS, SCALES, assignments, find_root
-from sgdm_lib.checks import choice, integer
+from sgdm_lib.book.notebooks import PARAMETERS, assignments, check_parameters, find_root
+from sgdm_lib.checks import choice
 from sgdm_lib.records import Run
 
 __all__ = ["Settings", "begin", "claim", "note", "recorded", "scorecard", "source"]
@@ -35,6 +35,14 @@ class Settings:
         return quick if self.scale == "quick" else paper
 
 
+class ParameterError(ValueError):
+    """A parameter of a chapter is unknown or out of range."""
+
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook the sentence alone: the mistake is in no line of ours."""
+        return [f"ValueError: {self}"]
+
+
 def begin(scale: str, seeds: int, device: str, records: str | None) -> Settings:
     """Start a chapter: check the parameters, also those papermill passed on, and set the style.
 
@@ -50,21 +58,21 @@ def begin(scale: str, seeds: int, device: str, records: str | None) -> Settings:
     Raises:
         ValueError: if a parameter is unknown or out of range.
     """
-    _refuse_unknown()
-    choice("scale", scale, SCALES)
-    seeds = integer("seeds", seeds, at_least=1, fix="the number of seeds, such as 3")
+    try:
+        _refuse_unknown()
+        check_parameters({"scale": scale, "seeds": seeds, "device": device, "records": records})
+    except ValueError as error:
+        raise ParameterError(str(error)) from None
     import torch
 
     from sgdm_lib.figures import use_style
-    from sgdm_lib.training import choose_device
 
-    choose_device(device)
     if scale == "quick":  # nets this small gain nothing from threads, which wait for each other
         torch.set_num_threads(1)
     use_style()
     if shell := _shell():
         unrecorded.allow(shell, find_root() / "chapters")
-    return Settings(scale, range(seeds), device, None if records is None else Path(records))
+    return Settings(scale, range(int(seeds)), device, None if records is None else Path(records))
 
 
 def _shell() -> Any:

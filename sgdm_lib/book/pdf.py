@@ -58,6 +58,11 @@ def find_chromium() -> str:
             "the PDF needs Chromium, and there is none: install it (Debian: apt install chromium), "
             "or set CHROMIUM to its path"
         )
+    if shutil.which(found) is None:
+        raise RuntimeError(
+            f"CHROMIUM must be the path of a program that can be run, got {found!r}: correct it, "
+            "or unset it to use the installed Chromium"
+        )
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sgdm_lib import data, papers, records
+from sgdm_lib import data, inputs, papers, records
 from sgdm_lib.checks import choice
 from sgdm_lib.claims.curves import Curve
 from sgdm_lib.claims.gates import at_chance
@@ -96,7 +96,7 @@ class Recorded:
         return [
             path.parent.relative_to(self.folder).as_posix()
             for alias in _aliases()[name]
-            for path in sorted((self.folder / alias).glob("seed*/run.json"))
+            for path in sorted(inputs.note(self.folder / alias).glob("seed*/run.json"))
         ]
 
     def curve(self, run: str, quantity: str) -> Curve | None:
@@ -120,7 +120,7 @@ def find(folder: Path, name: str) -> list[Run]:
     """
     seen: dict[int, Run] = {}
     for alias in _aliases()[choice("run", name, _aliases())]:
-        for path in sorted((folder / alias).glob("seed*/run.json")):
+        for path in sorted(inputs.note(folder / alias).glob("seed*/run.json")):
             stamps = [file.stat().st_mtime_ns for file in sorted(path.parent.iterdir())]
             run = _load(path.parent, tuple(stamps))
             if run.status in ("finished", "diverged"):

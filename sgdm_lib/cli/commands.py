@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
+import shutil
+import textwrap
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sgdm_lib.checks import choice, integer, number
-from sgdm_lib.cli.errors import Failure, one_line
+from sgdm_lib.terminal import printable
+
+T = TypeVar("T")
 
 
 def list_runs(args: argparse.Namespace) -> None:
@@ -17,24 +24,60 @@ def list_runs(args: argparse.Namespace) -> None:
     from sgdm_lib import estimate, papers
 
     found = papers.find(args.pattern)
+    plans = {name: estimate.plan_of(experiment) for name, experiment in found.items()}
+    if args.json:
+        rows = [
+            {
+                "name": name,
+                "dataset": experiment.dataset,
+                "model": experiment.model,
+                "optimizer": experiment.optimizer,
+                "epochs": experiment.epochs,
+                "steps": plans[name].total_steps,
+                "sfo": plans[name].total_sfo,
+                "hash": experiment.hash,
+                "source": papers.source(name),
+            }
+            | ({"seconds": estimate.seconds(experiment)} if args.time else {})
+            for name, experiment in found.items()
+        ]
+        print(json.dumps(rows, indent=2))
+        return
     width = max(map(len, found))
-    print(f"{'name':<{width}}  epochs      steps          SFO     time  source")
+    head = f"{'time':>9}  " if args.time else ""
+    print(f"{'name':<{width}}  epochs      steps          SFO  {head}source")
     for name, experiment in found.items():
-        plan = estimate.plan_of(experiment)
-        time = estimate.duration(estimate.seconds(experiment))
-        counts = f"{plan.epochs:>6}  {plan.total_steps:>9,}  {plan.total_sfo:>11,}  {time:>7}"
-        print(f"{name:<{width}}  {counts}  {papers.source(name)}")
+        plan = plans[name]
+        time = f"{estimate.duration(estimate.seconds(experiment)):>9}  " if args.time else ""
+        counts = f"{plan.epochs:>6}  {plan.total_steps:>9,}  {plan.total_sfo:>11,}"
+        print(f"{name:<{width}}  {counts}  {time}{papers.source(name)}")
 
 
 def show_plan(args: argparse.Namespace) -> None:
     """Show an experiment's plan."""
-    from sgdm_lib import estimate, papers
+    from sgdm_lib import estimate
+    from sgdm_lib.cli.jobs import MOST, changed, named
 
-    if args.name.endswith(".json"):
-        experiment = papers.read_authors_config(args.name)
-    else:
-        experiment = papers.catalogue()[_one_name(args.name)]
+    name, experiment = _one(args.name, named(args.name))
+    experiment, _ = changed(experiment, args.set)
+    integer("epochs", experiment.epochs, at_most=MOST, fix="a plan has a row for each")
     plan = estimate.plan_of(experiment)
+    if args.json:
+        total = estimate.seconds(experiment)
+        content = {
+            "name": name,
+            "experiment": experiment.to_dict(),
+            "hash": experiment.hash,
+            "n_train": plan.n_train,
+            "steps": plan.total_steps,
+            "sfo": plan.total_sfo,
+            "stages": [stage._asdict() for stage in plan.stages],
+            "seconds": {"expected": total, "range": [total * each for each in estimate.RANGE]},
+        }
+        if args.table:
+            content["table"] = plan.table().to_dict("records")
+        print(json.dumps(content, indent=2))
+        return
     print(f"{args.name}: {experiment.optimizer}, {experiment.model} on {experiment.dataset}")
     print(plan.preview())
     print(estimate.describe(experiment))
@@ -42,85 +85,70 @@ def show_plan(args: argparse.Namespace) -> None:
         print(plan.table().to_string(index=False))
 
 
-def _one_name(pattern: str) -> str:
-    from sgdm_lib import papers
-
-    found = list(papers.find(pattern))
+def _one(pattern: str, found: Mapping[str, T]) -> tuple[str, T]:
+    """The only one that was found."""
     if len(found) > 1:
-        shown = ", ".join(found[:3])
+        shown = ", ".join(list(found)[:3])
         raise ValueError(f"name must mean one run, got {pattern!r} for {len(found)}: {shown}, ...")
-    return found[0]
+    return next(iter(found.items()))
 
 
 def run_each(args: argparse.Namespace) -> None:
-    """Run experiments with each seed; one that fails does not keep the others from running."""
-    from sgdm_lib import estimate, papers
-    from sgdm_lib.steps import choose_mode
-    from sgdm_lib.training import choose_device, fit
+    """Run experiments."""
+    from sgdm_lib.cli import run
 
-    choose_mode(args.mode, choose_device(args.device))
-    seeds = _numbers("seeds", args.seeds)
-    found = {name: run for pattern in args.names for name, run in papers.find(pattern).items()}
-    jobs = [(name, run.replace(seed=seed)) for name, run in found.items() for seed in seeds]
-    total = sum(estimate.seconds(run, args.device) for _, run in jobs)
-    count = f"{len(jobs)} runs" if len(jobs) > 1 else "1 run"
-    print(f"{count}, about {estimate.duration(total)} if none is done yet", flush=True)
-    failed = []
-    for i, (name, experiment) in enumerate(jobs, 1):
-        folder = args.out / name / f"seed{experiment.seed}"
-        print(f"[{i}/{len(jobs)}] {name}, seed {experiment.seed}, in {folder}", flush=True)
-        try:
-            run = fit(
-                experiment,
-                out=folder,
-                device=args.device,
-                resume=not args.fresh,
-                mode=args.mode,
-            )
-        except (ValueError, RuntimeError, OSError) as error:
-            failed.append(f"{name}, seed {experiment.seed}: {one_line(error)}")
-            continue
-        last = run.history.iloc[-1]
-        print(
-            f"    {run.status}: test accuracy {last.test_accuracy:.1%}, full gradient norm "
-            f"{last.full_gradient_norm:.3g}, {estimate.duration(run.provenance['seconds'])}",
-            flush=True,
-        )
-    if failed:
-        raise Failure(f"{len(failed)} of {len(jobs)} runs failed: " + "; ".join(failed))
+    run.run_each(args)
 
 
-def _numbers(name: str, text: str) -> list[int]:
-    """Whole numbers and spans of them: "0,3,5" or "0-2"."""
-    try:
-        parts = [part.split("-") for part in text.split(",")]
-        spans = [range(int(part[0]), int(part[-1]) + 1) for part in parts]
-    except ValueError:
-        parts, spans = [], []
-    found = [value for span in spans for value in span]
-    if not found or not all(spans) or max(map(len, parts)) > 2:
-        raise ValueError(f"{name} must be like 0, 0-2 or 0,3,5, got {text!r}")
-    return found
+def show_status(args: argparse.Namespace) -> None:
+    """Show what became of the runs below a folder."""
+    from sgdm_lib.cli import status
+
+    status.show_status(args)
 
 
 def judge(args: argparse.Namespace) -> None:
     """Judge the claims."""
     from sgdm_lib import claims
     from sgdm_lib.book.notebooks import find_root
+    from sgdm_lib.cli.jobs import existing_folder
 
-    chapters = args.chapters or find_root() / "chapters"
-    if not chapters.is_dir():
-        raise ValueError(f"chapters must be a folder, got {str(chapters)!r}: give the checkout's")
     known = claims.everything()
-    card = claims.scorecard(chapters, [choice("claim", key, known) for key in args.ids] or None)
+    ids = [_claim(key, known) for key in args.ids] or None
+    chapters = args.chapters or find_root() / "chapters"
+    existing_folder("chapters", chapters, "give the checkout's")
+    card = claims.scorecard(chapters, ids)
+    frame = card.frame()
+    if args.out:
+        frame.to_csv(args.out, index=False)
+    if args.json:
+        print(frame.to_json(orient="records", indent=2))
+        return
     titles = claims.COLUMNS | {"theory": "computed"}
     for key, verdicts in card.verdicts.items():
-        print(f"{key}  {card.claims[key].statement} ({card.claims[key].where})")
+        print(_wrapped(f"{key}  {card.claims[key].statement} ({card.claims[key].where})", ""))
         for column, verdict in verdicts.items():
             if verdict:
-                print(f"    {titles[column]}: {verdict.label}. {verdict.details}")
-    if args.out:
-        card.frame().to_csv(args.out, index=False)
+                print(_wrapped(f"{titles[column]}: {verdict.label}. {verdict.details}", "    "))
+
+
+def _claim(key: str, known: Iterable[str]) -> str:
+    """The claim of that id, small letters or not; else the ids that come nearest are named."""
+    folded = {name.casefold(): name for name in known}
+    if key.casefold() in folded:
+        return key if key in folded.values() else folded[key.casefold()]
+    near = get_close_matches(key.casefold(), folded, n=3, cutoff=0.4)
+    nearest = ", ".join(folded[each] for each in near)
+    fix = f"the nearest are {nearest}" if near else f"they are {', '.join(folded.values())}"
+    raise ValueError(f"claim must be one of the {len(folded)} known ids, got {key!r}: {fix}")
+
+
+def _wrapped(text: str, indent: str) -> str:
+    """The text in lines that a terminal shows whole."""
+    width = max(40, min(100, shutil.get_terminal_size((88, 24)).columns))
+    further = indent + "    "
+    text = printable(text)
+    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=further)
 
 
 def prepare_data(args: argparse.Namespace) -> None:
@@ -136,12 +164,13 @@ def prepare_data(args: argparse.Namespace) -> None:
 
 def time_steps(args: argparse.Namespace) -> None:
     """Time an experiment's steps."""
-    from sgdm_lib import bench, papers
+    from sgdm_lib import bench
+    from sgdm_lib.cli.jobs import named, numbers
 
-    sizes = _numbers("batch-sizes", args.batch_sizes)
+    sizes = numbers("batch-sizes", args.batch_sizes)
     files = bench.run(
         args.out,
-        experiment=papers.catalogue()[_one_name(args.name)] if args.name else None,
+        experiment=_one(args.name, named(args.name))[1] if args.name else None,
         device=args.device,
         batch_sizes=tuple(sizes),
         seconds=number("seconds", args.seconds, above=0),
@@ -182,7 +211,6 @@ def _literal(text: str) -> Any:
 
 def look_around(args: argparse.Namespace) -> None:
     """Show what the machine has."""
-    import shutil
     from importlib.util import find_spec
 
     import torch

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
-from sgdm_lib.checks import choice
+from sgdm_lib.checks import choice, shown
 from sgdm_lib.experiment import ESTIMATORS, Experiment
 from sgdm_lib.papers.authors_keys import Keys, content_of
 from sgdm_lib.schedules import (
@@ -112,13 +112,13 @@ def _optimizer(keys: Keys) -> str:
     if "nshb" not in keys:
         if not keys.kondo:
             return KAMO_OPTIMIZERS[keys.word("optimizer", KAMO_OPTIMIZERS)]
-        theirs = keys.values.get("optimizer") in KAMO_OPTIMIZERS
+        theirs = keys.values.get("optimizer") in list(KAMO_OPTIMIZERS)  # it may be any JSON
         fix = "Kamo & Iiduka's name; their files have no lr_method" if theirs else ""
         return choice("optimizer", keys.need("optimizer"), KONDO_OPTIMIZERS, fix=fix)
     if "optimizer" in keys:
         raise ValueError("the keys 'nshb' and 'optimizer' say the same: remove 'nshb'")
     if not isinstance(keys.values["nshb"], bool):
-        raise ValueError(f"nshb must be true or false, got {keys.values['nshb']!r}")
+        raise ValueError(f"nshb must be true or false, got {shown(keys.values['nshb'])}")
     return "nshb" if keys.values["nshb"] else "shb"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -16,14 +17,13 @@ def choose_device(device: str) -> torch.device:
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device must be auto, cpu or cuda, got {device!r}: {reason}") from None
-    if chosen.type == "meta":
-        raise ValueError("device must be auto, cpu or cuda, got 'meta': it holds no numbers")
+    name = str(device)
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,3})?", name):
+        raise ValueError(f"device must be auto, cpu or cuda, got {name!r}: cuda:1 is a second GPU")
+    chosen = torch.device(name)
+    if chosen.type == "cuda" and (chosen.index or 0) >= (count := torch.cuda.device_count()):
+        there = f"cuda:0 to cuda:{count - 1}" if count else "no GPU: use auto or cpu"
+        raise ValueError(f"device must be auto, cpu or cuda, got {name!r}: torch finds {there}")
     return chosen
 
 

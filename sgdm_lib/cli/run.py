@@ -1,0 +1,178 @@
+"""``sgdm run``: many runs, of which one that fails does not stop or drown the others.
+
+Several processes can share the work: each takes the runs that no other is at, and ends when all of
+them are done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from sgdm_lib import data, estimate, records
+from sgdm_lib.cli.errors import Failure, one_line
+from sgdm_lib.cli.jobs import Job, jobs
+from sgdm_lib.records import Run
+from sgdm_lib.steps import choose_mode
+from sgdm_lib.terminal import printable
+from sgdm_lib.training import choose_device, fit
+
+WAIT = 2.0
+"""Seconds between two looks at the runs of other processes."""
+NAMED = 3
+"""Runs named of those that failed for one cause."""
+
+Say = Callable[[str], None]
+
+
+def run_each(args: argparse.Namespace) -> None:
+    """Run experiments with each seed; one that fails does not keep the others from running.
+
+    Raises:
+        ValueError: if an argument is wrong; nothing has been run then.
+        Failure: if runs failed; each cause is told once.
+    """
+    choose_mode(args.mode, choose_device(args.device))
+    wanted = jobs(args.names, args.set, args.seeds, args.out)
+    say: Say = partial(print, file=sys.stderr if args.json else sys.stdout, flush=True)
+    done, failed = ({}, {}) if args.fresh else _look(wanted)
+    left = [job for job in wanted if job not in done and job not in failed]
+    say(_headline(wanted, done, left, args.device))
+    if args.dry_run:
+        for job in wanted:
+            state = "done" if job in done else failed.get(job) or "to be run"
+            say(f"{job}, in {job.folder}: {printable(state)}")
+        return _report(wanted, done, failed if args.json else {}, args.json)
+    missing = _missing_data(job.experiment.dataset for job in left)
+    failed |= {job: cause for job in left if (cause := missing[job.experiment.dataset])}
+    train = partial(
+        fit, device=args.device, resume=not args.fresh, mode=args.mode, progress=not args.json
+    )
+    _work([job for job in left if job not in failed], train, done, failed, say)
+    return _report(wanted, done, failed, args.json)
+
+
+def _look(wanted: Iterable[Job]) -> tuple[dict[Job, Run], dict[Job, str]]:
+    """The runs that are done, and the causes for which others cannot go on; reads only."""
+    done: dict[Job, Run] = {}
+    failed: dict[Job, str] = {}
+    for job in wanted:
+        try:
+            if not (job.folder / "run.json").exists():
+                continue
+            run = records.load(job.folder)
+        except Exception as error:
+            failed[job] = one_line(error)
+            continue
+        if run.status in ("finished", "diverged") and not run.experiment.differences(
+            job.experiment
+        ):
+            done[job] = run
+    return done, failed
+
+
+def _headline(wanted: list[Job], done: dict[Job, Run], left: list[Job], device: str) -> str:
+    count = f"{len(wanted)} runs" if len(wanted) > 1 else "1 run"
+    before = f", {len(done)} done before" if done else ""
+    if not left:
+        return f"{count}{before}"
+    return f"{count}{before}; {estimate.in_words((job.experiment for job in left), device)}"
+
+
+def _missing_data(names: Iterable[str]) -> dict[str, str]:
+    """Why each data set cannot be had; "" if it can. Every one is looked for once."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        try:
+            data.load(name)
+            found[name] = ""
+        except (data.DataError, OSError) as error:
+            found[name] = one_line(error)
+    return found
+
+
+def _outcome(run: Run) -> str:
+    """How a run ended, whatever its record has or lacks."""
+    spent = run.provenance.get("seconds")
+    time_taken = estimate.duration(spent) if isinstance(spent, (int, float)) else "unknown time"
+    if run.history.empty:
+        return f"{run.status} before the end of its first epoch, {time_taken}"
+    last = run.history.iloc[-1]
+    return (
+        f"{run.status}: test accuracy {last.test_accuracy:.1%}, full gradient norm "
+        f"{last.full_gradient_norm:.3g}, {time_taken}"
+    )
+
+
+def _work(
+    left: list[Job],
+    train: Callable[..., Run],
+    done: dict[Job, Run],
+    failed: dict[Job, str],
+    say: Say,
+) -> None:
+    """Run what no other process is at; come back to the others' runs until they are done."""
+    count, turn, told = len(left), 0, set[Job]()
+    while left:
+        busy = []
+        for job in left:
+            if job not in told:
+                say(f"[{(turn := turn + 1)}/{count}] {job}, in {printable(str(job.folder))}")
+            try:
+                done[job] = train(job.experiment, out=job.folder)
+                say(f"    {_outcome(done[job])}")
+            except records.Busy:
+                if job not in told:
+                    say("    another process is at it; later again")
+                told.add(job)
+                busy.append(job)
+            except Exception as error:
+                failed[job] = one_line(error)
+                say(f"    failed: {failed[job]}")
+        if busy:
+            time.sleep(WAIT)
+        left = busy
+
+
+def _report(wanted: list[Job], done: dict[Job, Run], failed: dict[Job, str], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([_row(job, done.get(job), failed.get(job)) for job in wanted], indent=2))
+    if failed:
+        raise Failure(f"{len(failed)} of {len(wanted)} runs failed: {causes(failed)}")
+
+
+def _row(job: Job, run: Run | None, error: str | None) -> dict[str, Any]:
+    """What a script wants to know of a run; numbers that are not finite are null."""
+    row: dict[str, Any] = {
+        "name": job.name,
+        "seed": job.experiment.seed,
+        "folder": str(job.folder),
+        "hash": job.experiment.hash,
+        "status": "failed" if error else run.status if run else "to be run",
+        "error": error,
+    }
+    if run and not run.history.empty:
+        last = run.history.iloc[-1]
+        row["seconds"] = run.provenance.get("seconds")
+        for name in ("epoch", "step", "sfo", "train_loss", "test_accuracy", "full_gradient_norm"):
+            value = float(last[name])
+            row[name] = None if value != value or abs(value) == float("inf") else value
+    return row
+
+
+def causes(failed: dict[Job, str]) -> str:
+    """Each cause once, with the runs that it befell."""
+    grouped: dict[str, list[Job]] = {}
+    for job, cause in failed.items():
+        grouped.setdefault(cause.replace(str(job.folder), "its folder"), []).append(job)
+    lines = []
+    for cause, members in grouped.items():
+        shown = "; ".join(map(str, members[:NAMED]))
+        more = f" and {len(members) - NAMED} others" if len(members) > NAMED else ""
+        lines.append(f"{shown}{more}: {failed[members[0]] if len(members) == 1 else cause}")
+    return lines[0] if len(lines) == 1 else "\n  " + "\n  ".join(lines)
