@@ -247,7 +247,9 @@ class Experiment:
 def _estimators(value: Any) -> tuple[str, ...]:
     """Names of estimators, each known and named once."""
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ValueError(f"estimators must be a tuple of names, got {shown(value)}: write ('exact',)")
+        raise ValueError(
+            f"estimators must be a tuple of names, got {shown(value)}: write ('exact',)"
+        )
     names = tuple(choice("estimator", name, ESTIMATORS) for name in value)
     if len(set(names)) < len(names):
         raise ValueError(f"estimators must be named once each, got {names}: leave one out")
