@@ -9,12 +9,16 @@ from sgdm_lib.records import Run
 
 
 def curve(values, spread=0.0, seeds=3, **changes):
-    """A curve with a value an epoch, a band of +-spread, 10 steps and 1,000 gradients an epoch."""
+    """A curve with a value an epoch, 10 steps and 1,000 gradients an epoch.
+
+    Its runs are evenly spread, from ``-spread`` to ``+spread`` beside the values.
+    """
     mean = np.asarray(values, dtype=float)
     epoch = np.arange(1, len(mean) + 1)
+    beside = spread * np.linspace(-1, 1, seeds) if seeds > 1 else np.zeros(1)
     made = claims.Curve(
-        epoch, 10 * epoch, 1000 * epoch, mean, mean - spread, mean + spread,
-        seconds=2.0 * epoch, seeds=seeds, epochs=len(mean),
+        epoch, 10 * epoch, 1000 * epoch, mean + beside[:, None],
+        seconds=2.0 * epoch, epochs=len(mean), seed_ids=tuple(range(seeds)),
     )  # fmt: skip
     return replace(made, **changes)
 

@@ -12,6 +12,7 @@ from sgdm_lib.claims.computed import Computed
 from sgdm_lib.claims.course import falls_faster, follows, levels_off
 from sgdm_lib.claims.criteria import (
     ends_above,
+    ends_apart,
     ends_higher,
     ends_highest,
     ends_lower,
@@ -19,30 +20,34 @@ from sgdm_lib.claims.criteria import (
     ends_near,
     ends_no_higher,
 )
-from sgdm_lib.claims.curves import QUANTITIES, Curve, Given, Source
-from sgdm_lib.claims.effort import cheaper, reaches
+from sgdm_lib.claims.curves import QUANTITIES, Curve, Given, Source, level, readings
+from sgdm_lib.claims.effort import cheaper
+from sgdm_lib.claims.gates import at_chance, same_until
+from sgdm_lib.claims.judge import false_positives, judge, t_interval
 from sgdm_lib.claims.live import final_level, goes_below, stalls
 from sgdm_lib.claims.measured import floor_and_rate, lr_within_limit
 from sgdm_lib.claims.published import NAMES_IN_FIGURES, Published
 from sgdm_lib.claims.recorded import PROTOCOLS, Recorded, find, of_runs
 from sgdm_lib.claims.report import Report
 from sgdm_lib.claims.scorecard import (
+    COLUMNS,
     Glance,
     Scorecard,
     all_claims,
     everything,
-    judge,
     scorecard,
     sources,
 )
 from sgdm_lib.claims.trained import Trained, train
-from sgdm_lib.claims.verdict import OUTCOMES, Verdict, combine
+from sgdm_lib.claims.verdict import OUTCOMES, SYMBOLS, Verdict, combine, no_data, undecided
 
 __all__ = [
+    "COLUMNS",
     "NAMES_IN_FIGURES",
     "OUTCOMES",
     "PROTOCOLS",
     "QUANTITIES",
+    "SYMBOLS",
     "Claim",
     "Computed",
     "Curve",
@@ -57,29 +62,37 @@ __all__ = [
     "Trained",
     "Verdict",
     "all_claims",
+    "at_chance",
     "cheaper",
     "combine",
     "ends_above",
-    "ends_highest",
+    "ends_apart",
     "ends_higher",
+    "ends_highest",
     "ends_lower",
     "ends_lowest",
     "ends_near",
     "ends_no_higher",
     "everything",
     "falls_faster",
+    "false_positives",
     "final_level",
     "find",
     "floor_and_rate",
     "follows",
     "goes_below",
     "judge",
+    "level",
     "levels_off",
     "lr_within_limit",
+    "no_data",
     "of_runs",
-    "reaches",
+    "readings",
+    "same_until",
     "scorecard",
     "sources",
     "stalls",
+    "t_interval",
     "train",
+    "undecided",
 ]

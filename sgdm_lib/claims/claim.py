@@ -38,6 +38,9 @@ class Claim:
     """By what they are about: criteria with their runs and limits; see ``criteria``."""
     dataset: str = "cifar100"
     """The data set it is about."""
+    end_of_training: bool = False
+    """Whether it is on the end of training, of which our small runs show nothing: they stop early,
+    and what they show is an early-phase analogue, no test of the claim."""
     note: str = ""
     """A remark on the claim or its test, in a sentence."""
 

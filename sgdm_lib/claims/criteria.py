@@ -1,15 +1,10 @@
 """Named criteria: how curves decide a claim. The same ones for the paper's curves and for ours.
 
 Each takes a :class:`~sgdm_lib.claims.Source` first and says in its verdict how it judged, with its
-limits filled in. Common rules:
-
-* the *end* of a run is the mean over the last tenth of its epochs (its last epoch at least);
-* *reproduced* asks that the bands over the seeds, smallest to largest, lie apart: every seed of one
-  run is better than every seed of the other. If only the means are in order, or there is just one
-  seed, the claim is *partly reproduced*, since a second seed might have turned it round;
-* a run that diverged counts as the worst possible;
-* without curves, "not yet run"; with runs in which there is nothing to judge, such as a curve that
-  has not begun to fall, the verdict says so.
+limits filled in. All of them make one number a run and hand them to
+:func:`sgdm_lib.claims.judge`, through the gates of :mod:`sgdm_lib.claims.gates`. Where a run *ends*
+is its level, the median of its last quarter of readings; of a running minimum, which is all that
+the papers' figures show of the gradient norm, it is the smallest value of the whole run.
 """
 
 from __future__ import annotations
@@ -18,19 +13,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 
-from sgdm_lib.checks import number
-from sgdm_lib.claims.compare import (
-    absent,
-    at_paper_scale,
-    end_of,
-    gains_of,
-    pair_of,
-    ratios_of,
-    verdict_of,
-    words,
-)
+from sgdm_lib.checks import choice, number
 from sgdm_lib.claims.curves import Source
-from sgdm_lib.claims.verdict import Verdict
+from sgdm_lib.claims.gates import absent, compare
+from sgdm_lib.claims.judge import Better, judge
+from sgdm_lib.claims.verdict import Verdict, undecided
+
+WORDS = {
+    "gradient_norm": "gradient norm (authors' estimator)",
+    "empirical_loss": "training loss",
+    "test_accuracy": "test accuracy",
+    "exact_gradient_norm": "exact full gradient norm",
+}
+POINTS = "{:+.2f} points"
+SCALE_ONLY = "an absolute value means something under the paper's protocol only"
+
+
+def words(quantity: str) -> str:
+    """The quantity in words.
+
+    Raises:
+        ValueError: if it is unknown.
+    """
+    return WORDS[choice("quantity", quantity, WORDS)]
 
 
 def ends_lower(
@@ -38,7 +43,7 @@ def ends_lower(
 ) -> Verdict:
     """The run ends below ``factor`` times the baseline.
 
-    The judged value is the quantity at the end of the run / at the end of the baseline.
+    The judged value is the level of the run / the level of the baseline.
 
     Args:
         source: where the curves come from.
@@ -51,23 +56,15 @@ def ends_lower(
         ValueError: if the quantity is unknown or the factor not positive.
     """
     factor = number("factor", factor, above=0)
-    criterion = f"{words(quantity)} at the end, {run} / {baseline}, below {factor:g}"
-    pair = pair_of(source, run, baseline, quantity)
-    if pair is None:
-        return absent(criterion, source, quantity, run, baseline)
-    ours, theirs = (end_of(curve, worst=inf) for curve in pair)
-    ratios = ratios_of(ours, theirs)
-    apart = ours[2] < factor * theirs[1]
-    return verdict_of(apart, ratios[0] < factor, ratios, "ratio {:.3g}", criterion, pair)
+    return _ends(source, run, baseline, quantity, factor, "below", f"below {factor:g}")
 
 
 def ends_higher(
     source: Source, run: str, baseline: str, quantity: str = "test_accuracy", by: float = 0.0
 ) -> Verdict:
-    """The run ends more than ``by`` points above the baseline.
+    """The run ends more than ``by`` percentage points above the baseline.
 
-    The judged value is the test accuracy at the end of the run - at the end of the baseline, in
-    percentage points.
+    The judged value is the level of the run - the level of the baseline.
 
     Args:
         source: where the curves come from.
@@ -79,23 +76,13 @@ def ends_higher(
     Raises:
         ValueError: if the quantity is unknown.
     """
-    ahead = f"by more than {by:g} points" if by else ""
-    criterion = f"{words(quantity)} at the end, {run} above {baseline} {ahead}".rstrip()
-    pair = pair_of(source, run, baseline, quantity)
-    if pair is None:
-        return absent(criterion, source, quantity, run, baseline)
-    ours, theirs = (end_of(curve, worst=-inf) for curve in pair)
-    gains = gains_of(ours, theirs)
-    return verdict_of(gains[1] > by, gains[0] > by, gains, "{:+.2f} points", criterion, pair)
+    return _ends(source, run, baseline, quantity, by, "above", f"above {by:g} points")
 
 
 def ends_no_higher(
     source: Source, run: str, baseline: str, quantity: str = "test_accuracy"
 ) -> Verdict:
-    """The run does not end above the baseline: the bands overlap, or it is below.
-
-    *Reproduced* if the run's mean is not above the baseline's, *partly* if it is but the bands of
-    the two overlap. The judged value is the difference in percentage points.
+    """The run ends below the baseline: the opposite of :func:`ends_higher`.
 
     Args:
         source: where the curves come from.
@@ -106,13 +93,58 @@ def ends_no_higher(
     Raises:
         ValueError: if the quantity is unknown.
     """
-    criterion = f"{words(quantity)} at the end, {run} not above {baseline}"
-    pair = pair_of(source, run, baseline, quantity)
-    if pair is None:
+    return _ends(source, run, baseline, quantity, 0.0, "below", "not above 0 points")
+
+
+def ends_apart(
+    source: Source,
+    run: str,
+    baseline: str,
+    quantity: str = "test_accuracy",
+    by: float = 0.5,
+) -> Verdict:
+    """The two runs end more than ``by`` percentage points apart, in whichever direction.
+
+    Args:
+        source: where the curves come from.
+        run: short name of the run.
+        baseline: short name of what it is compared with.
+        quantity: usually ``test_accuracy``.
+        by: points to be apart, > 0.
+
+    Raises:
+        ValueError: if the quantity is unknown or the distance not positive.
+    """
+    by = number("by", by, above=0)
+    limit = f"more than {by:g} points from 0"
+    return _ends(source, run, baseline, quantity, by, "outside", limit)
+
+
+def _ends(
+    source: Source,
+    run: str,
+    baseline: str,
+    quantity: str,
+    limit: float,
+    better: Better,
+    said: str,
+) -> Verdict:
+    """Compare where two runs end: by their ratio, accuracies by their difference."""
+    points = quantity == "test_accuracy"
+    between = f"{run} {'-' if points else '/'} {baseline}, {said}"
+    criterion = f"{words(quantity)} at the end, {between}"
+    ours, theirs = source.curve(run, quantity), source.curve(baseline, quantity)
+    if ours is None or theirs is None:
         return absent(criterion, source, quantity, run, baseline)
-    ours, theirs = (end_of(curve, worst=-inf) for curve in pair)
-    gains = gains_of(ours, theirs)
-    return verdict_of(gains[0] <= 0, gains[1] <= 0, gains, "{:+.2f} points", criterion, pair)
+    return compare(
+        ours,
+        theirs,
+        limit,
+        criterion=f"{words(quantity)}, {ours.level_words}, {between}",
+        scale="difference" if points else "ratio",
+        better=better,
+        form=POINTS if points else "",
+    )
 
 
 def ends_near(
@@ -131,13 +163,8 @@ def ends_near(
         ValueError: if the quantity is unknown or the distance not positive.
     """
     within = number("within", within, above=0)
-    criterion = f"{words(quantity)} of {run} at the end within {within:g} of {value:g}"
-    curve, without = at_paper_scale(source, run, quantity, criterion)
-    if curve is None:
-        return without
-    end = end_of(curve, worst=-inf)
-    inside = [abs(v - value) <= within for v in end]
-    return verdict_of(all(inside), inside[0], end, "{:.2f}", criterion, (curve,))
+    criterion = f"{words(quantity)} of {run} at the end - {value:g}, within {within:g}"
+    return _absolute(source, run, quantity, value, within, "inside", criterion)
 
 
 def ends_above(source: Source, run: str, value: float, quantity: str = "test_accuracy") -> Verdict:
@@ -152,12 +179,33 @@ def ends_above(source: Source, run: str, value: float, quantity: str = "test_acc
     Raises:
         ValueError: if the quantity is unknown.
     """
-    criterion = f"{words(quantity)} of {run} at the end above {value:g}"
-    curve, without = at_paper_scale(source, run, quantity, criterion)
+    criterion = f"{words(quantity)} of {run} at the end - {value:g}, above 0"
+    return _absolute(source, run, quantity, value, 0.0, "above", criterion)
+
+
+def _absolute(
+    source: Source,
+    run: str,
+    quantity: str,
+    value: float,
+    limit: float,
+    better: Better,
+    criterion: str,
+) -> Verdict:
+    if not source.full_scale:
+        return undecided(criterion, SCALE_ONLY)
+    curve = source.curve(run, quantity)
     if curve is None:
-        return without
-    end = end_of(curve, worst=-inf)
-    return verdict_of(end[1] > value, end[0] > value, end, "{:.2f}", criterion, (curve,))
+        return absent(criterion, source, quantity, run)
+    form = f"{{:+.2f}} from {value:g}"
+    return judge(
+        curve.levels - value,
+        limit,
+        scale="difference",
+        better=better,
+        criterion=criterion,
+        form=form,
+    )
 
 
 def ends_lowest(
@@ -165,80 +213,63 @@ def ends_lowest(
 ) -> Verdict:
     """The run ends below each of the others.
 
-    The judged value is the run's end / the end of the lowest other.
+    It is compared with each in turn as in :func:`ends_lower`. It *holds* if all of these hold,
+    *fails* if one of them fails. The judged value is that against the strongest of the others.
 
     Args:
         source: where the curves come from.
         run: short name of the run.
-        others: short names of the others; those without a curve are left out.
+        others: short names of the others; those without a curve are named in the evidence.
         quantity: a positive one.
 
     Raises:
         ValueError: if the quantity is unknown.
     """
-    found = {other: source.curve(other, quantity) for other in others}
-    criterion = f"{words(quantity)} of {run} at the end below that of {', '.join(others)}"
-    curves = {name: curve for name, curve in found.items() if curve is not None}
-    own = source.curve(run, quantity)
-    if own is None or not curves:
-        return absent(criterion, source, quantity, run, *others)
-    ours = end_of(own, worst=inf)
-    best = min(curves, key=lambda name: end_of(curves[name], worst=inf)[0])
-    theirs = end_of(curves[best], worst=inf)
-    ratios = ratios_of(ours, theirs)
-    lowest_of_all = ours[2] < min(end_of(curve, worst=inf)[1] for curve in curves.values())
-    verdict = verdict_of(
-        lowest_of_all and len(curves) == len(found),
-        ratios[0] < 1,
-        ratios,
-        f"{{:.3g}} times the next, {best}" if ratios[0] < 1 else f"{{:.3g}} times {best}",
-        criterion,
-        (own, *curves.values()),
+    return _each(
+        source, run, others, quantity, {o: ends_lower(source, run, o, quantity) for o in others}
     )
-    return _so_far(verdict, len(curves), len(found))
 
 
 def ends_highest(
     source: Source, run: str, others: Sequence[str], quantity: str = "test_accuracy"
 ) -> Verdict:
-    """The run ends above each of the others.
-
-    The judged value is the run's end - the end of the highest other, in percentage points.
+    """The run ends above each of the others, as :func:`ends_lowest` with the sides exchanged.
 
     Args:
         source: where the curves come from.
         run: short name of the run.
-        others: short names of the others; those without a curve are left out.
+        others: short names of the others; those without a curve are named in the evidence.
         quantity: usually ``test_accuracy``.
 
     Raises:
         ValueError: if the quantity is unknown.
     """
-    found = {other: source.curve(other, quantity) for other in others}
-    criterion = f"{words(quantity)} of {run} at the end above that of {', '.join(others)}"
-    curves = {name: curve for name, curve in found.items() if curve is not None}
-    own = source.curve(run, quantity)
-    if own is None or not curves:
+    duels = {o: ends_higher(source, run, o, quantity) for o in others}
+    return _each(source, run, others, quantity, duels)
+
+
+def _each(
+    source: Source, run: str, others: Sequence[str], quantity: str, duels: dict[str, Verdict]
+) -> Verdict:
+    """All duels at once: the worst outcome counts, and the strongest rival is named."""
+    rising = quantity == "test_accuracy"
+    side = "above" if rising else "below"
+    criterion = f"{words(quantity)} of {run} at the end {side} each of {', '.join(others)}"
+    met = {name: duel for name, duel in duels.items() if duel.outcome != "no data"}
+    if not met:
         return absent(criterion, source, quantity, run, *others)
-    ours = end_of(own, worst=-inf)
-    ends = {name: end_of(curve, worst=-inf) for name, curve in curves.items()}
-    best = max(ends, key=lambda name: ends[name][0])
-    gains = gains_of(ours, ends[best])
-    highest_of_all = ours[1] > max(high for _, _, high in ends.values())
-    verdict = verdict_of(
-        highest_of_all and len(curves) == len(found),
-        gains[0] > 0,
-        gains,
-        f"{{:+.2f}} points from {best}",
-        criterion,
-        (own, *curves.values()),
-    )
-    return _so_far(verdict, len(curves), len(found))
+    order = {"fails": 0, "undecided": 1, "holds": 2}
+    sign = 1.0 if rising else -1.0
 
+    def strength(name: str) -> tuple[int, float]:
+        value = met[name].value
+        return order[met[name].outcome], sign * value if value is not None else inf
 
-def _so_far(verdict: Verdict, count: int, others: int) -> Verdict:
-    """The verdict, with a word on how many of the others are missing."""
-    if count == others:
-        return verdict
-    so_far = f"Against {count} of {others}; the rest has not been run."
-    return replace(verdict, evidence=f"{verdict.evidence} {so_far}")
+    name = min(met, key=strength)
+    worst = met[name]
+    evidence = f"against {name}: {worst.evidence}"
+    if worst.outcome == "holds" and len(met) < len(duels):
+        why = f"only {len(met)} of {len(duels)} others have been run"
+        evidence = f"{evidence} Undecided: {why}."
+        worst = replace(worst, outcome="undecided", why=why)
+    return replace(worst, evidence=evidence, criterion=criterion)

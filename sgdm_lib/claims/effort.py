@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from math import inf
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgdm_lib.checks import choice
-from sgdm_lib.claims.compare import absent, nothing_to_judge, pair_of, verdict_of, words
-from sgdm_lib.claims.curves import Curve, Source
-from sgdm_lib.claims.verdict import Verdict
+from sgdm_lib.claims.criteria import words
+from sgdm_lib.claims.curves import Array, Curve, Source
+from sgdm_lib.claims.gates import absent, compare, matched, same_until, untrained
+from sgdm_lib.claims.judge import judge
+from sgdm_lib.claims.verdict import Verdict, doubted
+
+if TYPE_CHECKING:
+    from sgdm_lib.claims.published import Published
 
 UNITS = {
     "sfo": "gradient computations (SFO)",
@@ -17,6 +23,8 @@ UNITS = {
     "epoch": "epochs",
     "seconds": "seconds",
 }
+STILL_THE_SAME = "the level is reached while both plans are still the same"
+NOT_ALONE = "no record says that the runs had the machine to themselves"
 
 
 def cheaper(
@@ -29,12 +37,14 @@ def cheaper(
 ) -> Verdict:
     """The run reaches a level with less effort than the baseline.
 
-    The judged value is the effort of the run / of the baseline until the mean curve first reaches
-    the level, with the band's edges as bounds. The level is the threshold under the paper's
-    protocol, and what the paper's tables print counts where there is such a number. Elsewhere, and
-    without a threshold, it is the best that both reach on average: chosen by the curves, not by us.
-    If that is the baseline's first value, which it had without any effort, there is nothing to
-    judge.
+    The judged value is the effort of the run / of the baseline until each first is at the level or
+    past it. The level is the threshold under the paper's protocol, and what the paper's tables
+    print counts where there is such a number. Elsewhere, and without a threshold, it is the best
+    that both reach, seed by seed: chosen by the curves, not by us.
+
+    Nothing is decided by a level that both reach before their plans differ, nor by seconds unless
+    the records say that nothing else ran on the machine. A run that never gets there counts as the
+    worst.
 
     Args:
         source: where the curves come from.
@@ -48,72 +58,53 @@ def cheaper(
         ValueError: if quantity or unit are unknown.
     """
     word = UNITS[choice("unit", unit, UNITS)]
-    absolute = threshold is not None and getattr(source, "protocol", "full") == "full"
-    level = f"{threshold:g}" if absolute else "the best that both reach"
-    criterion = f"{word} until {words(quantity)} is {level}, {run} / {baseline}, below 1"
-    printed = getattr(source, "printed", None)
-    if printed and absolute:
-        in_tables = [printed(name, quantity, threshold, unit) for name in (run, baseline)]
-        if None not in in_tables:
-            ratio = in_tables[0] / in_tables[1]
-            evidence = f"ratio {ratio:.3g}, printed (1 run)."
-            outcome = "partly reproduced" if ratio < 1 else "not reproduced"
-            return Verdict("", outcome, evidence, criterion, (ratio,))
-    pair = pair_of(source, run, baseline, quantity)
-    if pair is None:
+    absolute = threshold is not None and source.full_scale
+    goal = f"{threshold:g}" if absolute else "the best that both reach"
+    criterion = f"{word} until {words(quantity)} is {goal}, {run} / {baseline}, below 1"
+    if absolute and (printed := _printed(source, (run, baseline), quantity, threshold, unit)):
+        return judge([printed], 1.0, criterion=criterion, form="ratio {:.3g} as printed")
+    ours, theirs = source.curve(run, quantity), source.curve(baseline, quantity)
+    if ours is None or theirs is None:
         return absent(criterion, source, quantity, run, baseline)
-    if any(np.isnan(getattr(curve, unit)).any() for curve in pair):
-        return nothing_to_judge(criterion, f"The {unit} were not recorded.")
-    rising = quantity == "test_accuracy"
-    if absolute and threshold is not None:
-        missed = [not _gets_to(curve, threshold, rising) for curve in pair]
-        at = threshold
-    else:
-        missed = [bool(curve.diverged) for curve in pair]
-        at = (min if rising else max)(_best(curve, "mean", rising) for curve in pair)
-    if any(missed):
-        ratio = inf if missed[0] else 0.0
-        text = "the run never gets there" if missed[0] else "the baseline never gets there"
-        return Verdict(
-            "",
-            "not reproduced" if missed[0] else "partly reproduced",
-            f"{text} ({min(c.seeds for c in pair)} seeds).",
-            criterion,
-            (ratio,),
-            min(c.seeds for c in pair),
-        )
-    if not absolute and at == _best(pair[1], "mean", rising) == pair[1].mean[0]:
-        return nothing_to_judge(criterion, "The baseline is never better than at its first value.")
-    ours, theirs = (
-        [float(getattr(c, unit)[reaches(c, at, edge)]) for edge in ("mean", "low", "high")]
-        for c in pair
+    levels = _levels(ours, theirs, threshold if absolute else None)
+    spent = tuple(
+        np.where(np.isfinite(curve.levels), curve.reached(level, unit), inf)
+        for curve, level in zip((ours, theirs), levels, strict=True)
     )
-    ratios = (ours[0] / theirs[0], min(ours) / max(theirs), max(ours) / min(theirs))
-    return verdict_of(ratios[2] < 1, ratios[0] < 1, ratios, "ratio {:.3g}", criterion, pair)
+    found = compare(ours, theirs, 1.0, criterion=criterion, numbers=spent)  # type: ignore[arg-type]
+    if untrained(theirs):
+        return found
+    if unit == "seconds" and not (ours.alone and theirs.alone):
+        return doubted(found, NOT_ALONE)
+    if ours.experiment and theirs.experiment:
+        same = same_until(ours.experiment, theirs.experiment)
+        at = [c.reached(level) for c, level in zip((ours, theirs), levels, strict=True)]
+        if min(a.min() for a in at) <= same:
+            return doubted(found, STILL_THE_SAME)
+    return found
 
 
-def reaches(curve: Curve, level: float, edge: str = "mean") -> int:
-    """Index of the first point at which a curve is at the level or past it; the last if never.
-
-    A curve that ends above where it began is said to rise.
-
-    Args:
-        curve: the curve.
-        level: what to reach.
-        edge: "mean", or an edge of the band: "low", "high".
-
-    Returns:
-        An index into the curve's arrays.
-    """
-    values = getattr(curve, edge)
-    past = values >= level if curve.mean[-1] > curve.mean[0] else values <= level
-    return int(np.argmax(past)) if past.any() else len(values) - 1
+def _levels(ours: Curve, theirs: Curve, threshold: float | None) -> tuple[Array, Array]:
+    """For each run of either curve the level that it has to reach."""
+    if threshold is not None:
+        return np.full(ours.seeds, threshold), np.full(theirs.seeds, threshold)
+    worse = np.minimum if ours.rising else np.maximum
+    first, second, paired = matched(ours, theirs)
+    if not paired:
+        shared = worse.reduce(np.concatenate([ours.best, theirs.best]))
+        return np.full(ours.seeds, shared), np.full(theirs.seeds, shared)
+    levels = ours.best.copy(), theirs.best.copy()
+    both = worse(ours.best[first], theirs.best[second])
+    levels[0][first], levels[1][second] = both, both
+    return levels
 
 
-def _best(curve: Curve, edge: str, rising: bool) -> float:
-    values = getattr(curve, edge)
-    return float(values.max() if rising else values.min())
-
-
-def _gets_to(curve: Curve, level: float, rising: bool) -> bool:
-    return _best(curve, "mean", rising) >= level if rising else curve.mean.min() <= level
+def _printed(
+    source: Source, runs: tuple[str, str], quantity: str, threshold: float | None, unit: str
+) -> float | None:
+    """The ratio of two numbers of the paper's tables, if the source has them."""
+    look: Published | None = source if hasattr(source, "printed") else None  # type: ignore[assignment]
+    if look is None or threshold is None:
+        return None
+    ours, theirs = (look.printed(run, quantity, threshold, unit) for run in runs)
+    return None if ours is None or theirs is None else ours / theirs

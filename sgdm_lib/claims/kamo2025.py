@@ -14,6 +14,7 @@ from sgdm_lib.claims.claim import Claim, Test
 from sgdm_lib.claims.course import falls_faster, follows
 from sgdm_lib.claims.criteria import (
     ends_above,
+    ends_apart,
     ends_higher,
     ends_lower,
     ends_lowest,
@@ -101,6 +102,7 @@ _CLAIMS = (
         "section 4, Fig. 1b, 2b",
         "11-doubling",
         _each(OPTIMIZERS, ends_lower, "x2", "constant"),
+        end_of_training=True,
     ),
     Claim(
         "K4",
@@ -108,6 +110,7 @@ _CLAIMS = (
         "section 4, Fig. 1c, 2c",
         "11-doubling",
         _each(OPTIMIZERS, ends_lower, "x2", "constant", **LOSS),
+        end_of_training=True,
     ),
     Claim(
         "K5",
@@ -128,6 +131,7 @@ _CLAIMS = (
         "12-quadrupling",
         {f"{k}, norm": t for k, t in _each(OPTIMIZERS, ends_lower, "x4", "x2").items()}
         | {f"{k}, loss": t for k, t in _each(OPTIMIZERS, ends_lower, "x4", "x2", **LOSS).items()},
+        end_of_training=True,
     ),
     Claim(
         "K7",
@@ -152,6 +156,7 @@ _CLAIMS = (
         "section 4.1, Fig. 2b, 3b",
         "15-answer",
         {"doubling": _lowest("adam/x2"), "quadrupling": _lowest("adam/x4")},
+        end_of_training=True,
     ),
     Claim(
         "K9a",
@@ -171,35 +176,19 @@ _CLAIMS = (
     ),
     Claim(
         "K9b",
-        "Adam and AdamW differ in test accuracy: AdamW ends higher.",
+        "Adam and AdamW differ in test accuracy.",
         "section 4.1, Fig. 2d",
         "15-answer",
         {
             schedule: partial(
-                ends_higher,
+                ends_apart,
                 run=f"adamw/{schedule}",
                 baseline=f"adam/{schedule}",
                 quantity="test_accuracy",
             )
             for schedule in ("x2", "x4")
         },
-        note="The direction is read from the figure.",
-    ),
-    Claim(
-        "K9c",
-        "NSHB follows SGD in test accuracy.",
-        "section 4, Fig. 1d, 2d, 3d",
-        "15-answer",
-        {
-            schedule: partial(
-                follows,
-                run=f"nshb/{schedule}",
-                like=f"sgd/{schedule}",
-                quantity="test_accuracy",
-                within=2.0,
-            )
-            for schedule in ("constant", "x2", "x4")
-        },
+        note="How much is a difference is ours: more than half a point, in either direction.",
     ),
     Claim(
         "K10",
@@ -211,6 +200,7 @@ _CLAIMS = (
             f"norm {threshold:g}": _cheaper("b8_x2_every20", "b8", threshold=threshold)
             for threshold in (0.1, 0.05)
         },
+        end_of_training=True,
     ),
     Claim(
         "K11",
@@ -222,6 +212,7 @@ _CLAIMS = (
             f"norm {threshold:g}": _cheaper("b128_x2_every50", "b128", threshold=threshold)
             for threshold in (0.1, 0.06)
         },
+        end_of_training=True,
     ),
     Claim(
         "K12",
@@ -233,6 +224,7 @@ _CLAIMS = (
             "from 8": _cheaper("b8_x2_every20", "b8", threshold=70.0, **ACCURACY),
             "from 128": _cheaper("b128_x2_every25", "b128", threshold=70.0, **ACCURACY),
         },
+        end_of_training=True,
     ),
     Claim(
         "K13",
@@ -245,7 +237,8 @@ _CLAIMS = (
             )
             for threshold in (0.1, 0.05)
         },
-        note="Our CPU runs shared their machine with other work: read their seconds as rough.",
+        note="Seconds are judged only where a record says that the run had the machine to itself.",
+        end_of_training=True,
     ),
     Claim(
         "K14",
@@ -254,6 +247,7 @@ _CLAIMS = (
         "13-tiny-imagenet",
         _each(OPTIMIZERS, ends_lower, "x2", "constant"),
         dataset="tiny_imagenet",
+        end_of_training=True,
     ),
 )
 

@@ -85,6 +85,7 @@ _CLAIMS = (
         },
         note="The paper says that convergence is not guaranteed. No run can show that; the test "
         "asks for the floor that the bound has.",
+        end_of_training=True,
     ),
     Claim(
         "L2",
@@ -100,6 +101,7 @@ _CLAIMS = (
             for decay, words in DECAYS.items()
         },
         note=TWO_RULERS,
+        end_of_training=True,
     ),
     Claim(
         "L3",
@@ -120,6 +122,7 @@ _CLAIMS = (
             )
         },
         note=TWO_RULERS,
+        end_of_training=True,
     ),
     Claim(
         "L4",
@@ -139,6 +142,7 @@ _CLAIMS = (
             )
         },
         note="What 'markedly' asks for is ours: at most half the norm at the end.",
+        end_of_training=True,
     ),
     Claim(
         "L5",
@@ -147,6 +151,7 @@ _CLAIMS = (
         "23-warm-up",
         _warmup("nshb", "cosine", WITHOUT_WARMUP) | _warmup("nshb", "const", WITHOUT_WARMUP),
         note=TWO_RULERS,
+        end_of_training=True,
     ),
     Claim(
         "L6a",
@@ -154,6 +159,7 @@ _CLAIMS = (
         "abstract",
         "25-other-optimizers",
         _order("shb"),
+        end_of_training=True,
     ),
     Claim(
         "L6b",
@@ -162,6 +168,7 @@ _CLAIMS = (
         "25-other-optimizers",
         _order("nshb"),
         dataset="tiny_imagenet",
+        end_of_training=True,
     ),
 )
 

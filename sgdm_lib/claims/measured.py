@@ -33,7 +33,7 @@ def lr_within_limit(
     The condition of Theorems 3.1 and 3.2 (SHB: A.1 and A.2) as printed is
     ``lr <= (1-beta) / (2 sqrt(2) sqrt(beta+beta^2) L)``, for SHB times ``1-beta``. A measured
     curvature is a lower bound of L, so that a learning rate that fails here fails for L too, while
-    one that passes might still fail. *Reproduced* if it passes at every point, *not reproduced* if
+    one that passes might still fail. *Holds* if it passes at every point, *fails* if
     at none. The judged value is lr / limit.
 
     Args:
@@ -43,7 +43,7 @@ def lr_within_limit(
         optimizer: "nshb" or "shb".
 
     Returns:
-        The verdict, its values the ratio's geometric mean, smallest and largest over the points.
+        The verdict; its value is the ratio's geometric mean over the points.
 
     Raises:
         ValueError: if there are no curvatures or an argument is out of range.
@@ -66,17 +66,18 @@ def lr_within_limit(
             for L in sizes
         ]
     )
-    outcome = "reproduced" if within.all() else "partly reproduced" if within.any() else ""
+    outcome = "holds" if within.all() else "mixed" if within.any() else ""
     mean = float(np.exp(np.log(ratios).mean()))
     return Verdict(
         STATEMENTS["K15"],
-        outcome or "not reproduced",
+        outcome or "fails",
         f"lr / limit {mean:.3g}, {ratios.min():.3g} to {ratios.max():.3g}, "
         f"at {len(ratios)} points along the runs.",
         "lr at most (1-beta)/(2 sqrt(2) sqrt(beta+beta^2) L) (SHB: times 1-beta), with the largest "
         "measured curvature for L, at every point (partly: at some)",
-        (mean, float(ratios.min()), float(ratios.max())),
-        1,
+        value=mean,
+        values=tuple(map(float, ratios)),
+        limit=1.0,
     )
 
 
@@ -156,10 +157,11 @@ def floor_and_rate(
         ),
         "bounds": Verdict(
             "",
-            "reproduced" if ratio <= 1 else "not reproduced",
+            "holds" if ratio <= 1 else "fails",
             f"largest smallest-so-far / bound {ratio:.3g}.",
             "min over t < T of E||grad f||^2 at most the printed bound, for every T",
-            (ratio,),
+            value=ratio,
+            limit=1.0,
         ),
     }
 
@@ -169,8 +171,8 @@ def _near(what: str, value: float, wanted: float, within: float) -> Verdict:
     close = abs(value / wanted - 1) <= within
     return Verdict(
         "",
-        "reproduced" if close else "not reproduced",
+        "holds" if close else "fails",
         f"{what} {value:.3g}.",
         f"{what} within {100 * within:g}% of {wanted:g}",
-        (value,),
+        value=value,
     )

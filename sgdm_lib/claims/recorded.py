@@ -11,7 +11,8 @@ import numpy as np
 
 from sgdm_lib import data, papers, records
 from sgdm_lib.checks import choice
-from sgdm_lib.claims.curves import QUANTITIES, Curve
+from sgdm_lib.claims.curves import Curve
+from sgdm_lib.claims.gates import at_chance
 from sgdm_lib.records import Run
 
 COLUMNS = {
@@ -63,6 +64,11 @@ class Recorded:
     def title(self) -> str:
         """The protocol in words."""
         return PROTOCOLS[self.protocol]
+
+    @property
+    def full_scale(self) -> bool:
+        """Whether the protocol is the paper's own."""
+        return self.protocol == "full"
 
     def name(self, run: str) -> str:
         """The catalogue's name of a run such as ``nshb/constant``.
@@ -134,41 +140,49 @@ def _aliases() -> Mapping[str, tuple[str, ...]]:
 def of_runs(runs: Sequence[Run], quantity: str) -> Curve | None:
     """Bring runs that differ in their seeds alone into the form of a curve.
 
-    Rows in which not every run has a value are left out; so a seed that diverged ends the curve.
+    Args:
+        runs: one a seed.
+        quantity: one of :data:`QUANTITIES`, "test_error" (1 - test accuracy) or a column of the
+            history.
+
+    Returns:
+        The curve over the epochs in which a run measured the quantity; None if there are none.
 
     Raises:
         ValueError: if the quantity is unknown.
     """
-    column = COLUMNS[choice("quantity", quantity, QUANTITIES)]
+    known = (*COLUMNS, *records.COLUMNS, "test_error")
+    column = COLUMNS.get(choice("quantity", quantity, known), quantity)
     if not runs:
         return None
-    values = np.stack([run.history[column].to_numpy(dtype=float) for run in _same_length(runs)])
-    if quantity == "gradient_norm":
-        values = np.fmin.accumulate(values, axis=1)
-        values[:, np.isnan(runs[0].history[column].to_numpy()[: values.shape[1]])] = np.nan
-    if quantity == "test_accuracy":
-        values = 100 * values
-    seen = ~np.isnan(values).any(axis=0)
+    longest = max(runs, key=lambda run: len(run.history)).history
+    values = _table(runs, column, len(longest))
+    seen = ~np.isnan(values).all(axis=0)
     if not seen.any():
         return None
-    values, history = values[:, seen], runs[0].history.iloc[: len(seen)].loc[seen]
-    experiment = runs[0].experiment
-    nominal = experiment.plan(data.size(experiment.dataset).n_train).table()
-    at = history["epoch"].to_numpy() - 1
+    experiment, size = runs[0].experiment, data.size(runs[0].experiment.dataset)
+    nominal = experiment.plan(size.n_train).table()["cumulative_sfo_nominal"].to_numpy()
+    at = longest["epoch"].to_numpy()[seen]
     return Curve(
-        history["epoch"].to_numpy(),
-        history["step"].to_numpy(),
-        nominal["cumulative_sfo_nominal"].to_numpy()[at],
-        values.mean(axis=0),
-        values.min(axis=0),
-        values.max(axis=0),
-        seconds=np.mean([r.history["seconds"].cumsum() for r in _same_length(runs)], axis=0)[seen],
-        seeds=len(runs),
+        at,
+        longest["step"].to_numpy()[seen],
+        nominal[at - 1],
+        (100 if quantity == "test_accuracy" else 1) * values[:, seen],
+        seconds=np.nanmean(_table(runs, "seconds", len(longest)).cumsum(axis=1), axis=0)[seen],
         epochs=experiment.epochs,
-        diverged=sum(run.status == "diverged" for run in runs),
+        seed_ids=tuple(run.experiment.seed for run in runs),
+        diverged=tuple(run.status == "diverged" for run in runs),
+        stuck=at_chance(_table(runs, "train_loss", len(longest)), size.n_classes)[:, seen],
+        rising="accuracy" in quantity,
+        experiment=experiment,
     )
 
 
-def _same_length(runs: Sequence[Run]) -> list[Run]:
-    shortest = min(len(run.history) for run in runs)
-    return [Run(r.experiment, r.history.iloc[:shortest], r.provenance) for r in runs]
+def _table(runs: Sequence[Run], column: str, length: int) -> np.ndarray:
+    """A column of the histories, one row a run; NaN after a run's end."""
+    values = np.full((len(runs), length), np.nan)
+    for row, run in zip(values, runs, strict=True):
+        history = run.history
+        known = 1 - history["test_accuracy"] if column == "test_error" else history[column]
+        row[: len(history)] = known.to_numpy(dtype=float)
+    return values

@@ -14,8 +14,8 @@ from sgdm_lib.claims.curves import Source
 from sgdm_lib.claims.effort import cheaper
 from sgdm_lib.claims.published import PRINTED, Published
 from sgdm_lib.claims.recorded import Recorded
-from sgdm_lib.claims.scorecard import COLUMNS, IN_THE_PAPER, sources
-from sgdm_lib.claims.verdict import Verdict
+from sgdm_lib.claims.scorecard import COLUMNS, sources
+from sgdm_lib.claims.verdict import Verdict, kind
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Report:
         lines = [f"{self.claim.id}: {self.claim.statement} ({self.claim.where})"]
         for column, source in self._sources().items():
             verdict = self.claim.judge(source)
-            lines.append(f"  {COLUMNS[column]}: {verdict.outcome}. {verdict.evidence}")
+            lines.append(f"  {COLUMNS[column]}: {verdict.label}. {verdict.details}")
         return "\n".join(lines)
 
     def missing(self) -> dict[str, list[str]]:
@@ -56,21 +56,21 @@ class Report:
         claim, found = self.claim, self._sources()
         overall = {column: claim.judge(source) for column, source in found.items()}
         parts = {column: claim.parts(source) for column, source in found.items()}
-        kind = next(
-            (v.outcome for c, v in overall.items() if c != "paper" and v.outcome != "not yet run"),
-            "not yet run",
+        outcome = next(
+            (v.outcome for c, v in overall.items() if c != "paper" and v.outcome != "no data"),
+            "no data",
         )
         heads = "".join(f'<th scope="col">{escape(COLUMNS[column])}</th>' for column in found)
         rows = "".join(
             f'<tr><th scope="row">{escape(label)}</th>'
-            + "".join(_cell(column, parts[column][label]) for column in found)
+            + "".join(_cell(parts[column][label]) for column in found)
             + "</tr>"
             for label in claim.tests
         )
-        total = "".join(_cell(column, verdict, True) for column, verdict in overall.items())
+        total = "".join(_cell(verdict, True) for verdict in overall.values())
         note = f"<p>{escape(claim.note)}</p>" if claim.note else ""
         return (
-            f'<div class="verdict claim {kind.replace(" ", "-")}" id="claim-{claim.id.lower()}">'
+            f'<div class="verdict claim {kind(outcome)}" id="claim-{claim.id.lower()}">'
             f"<p><strong>{claim.id}.</strong> {escape(claim.statement)} "
             f"<small>{escape(claim.where)}</small></p>{note}"
             f'<table class="claim-table"><thead><tr><td></td>{heads}</tr></thead>'
@@ -155,15 +155,11 @@ def _unbroken(evidence: str) -> str:
     return re.sub(r"\((\d+) (\w+)\)", "(\\1\u00a0\\2)", ranges)
 
 
-def _cell(column: str, verdict: Verdict, total: bool = False) -> str:
-    kind = verdict.outcome.replace(" ", "-")
-    word = IN_THE_PAPER[verdict.outcome] if column == "paper" else verdict.outcome
+def _cell(verdict: Verdict, total: bool = False) -> str:
+    css = kind(verdict.outcome)
     if total:
-        return f'<td class="{kind}"><strong>{verdict.mark} {word}</strong></td>'
-    if verdict.undecided:
-        why = escape(f"{verdict.word}. {verdict.evidence}")
-        return f'<td class="{kind}">{verdict.mark} {why}</td>'
-    if verdict.outcome == "not yet run":
-        return f'<td class="{kind}">…</td>'
+        return f'<td class="{css}"><strong>{verdict.symbol} {verdict.label}</strong></td>'
+    if verdict.outcome == "no data":
+        return f'<td class="{css}" title="{escape(verdict.evidence, quote=True)}">…</td>'
     title, evidence = escape(verdict.criterion, quote=True), _unbroken(escape(verdict.evidence))
-    return f'<td class="{kind}" title="{title}">{verdict.mark} {evidence}</td>'
+    return f'<td class="{css}" title="{title}">{verdict.symbol} {evidence}</td>'

@@ -7,7 +7,7 @@ compared with those at which the mean of the three runs, and each of them, gets 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def crossings(curve: Curve, level: float) -> dict[str, int | None]:
 
     Args:
         curve: a curve of three runs.
-        level: what to reach; a curve that ends above its beginning is said to rise.
+        level: what to reach.
 
     Returns:
         Epochs under "first", "middle", "mean" and "last"; None for one that never gets there.
@@ -86,16 +86,16 @@ def crossings(curve: Curve, level: float) -> dict[str, int | None]:
     """
     if curve.seeds != 3:
         raise ValueError(f"curve must be that of 3 runs, got {curve.seeds}: take the paper's")
-    rising = bool(curve.mean[-1] > curve.mean[0])
-    middle = 3 * curve.mean - curve.low - curve.high
-    ahead, behind = (curve.high, curve.low) if rising else (curve.low, curve.high)
-    values = {"first": ahead, "middle": middle, "mean": curve.mean, "last": behind}
-    return {name: _first(curve.epoch, v, level, rising) for name, v in values.items()}
+    ordered = np.sort(curve.values, axis=0)
+    if curve.rising:
+        ordered = ordered[::-1]
+    lines = dict(zip(("first", "middle", "last"), ordered, strict=True)) | {"mean": curve.mean}
+    return {name: _first(curve, values, level) for name, values in lines.items()}
 
 
-def _first(epoch: np.ndarray, values: np.ndarray, level: float, rising: bool) -> int | None:
-    past = values >= level if rising else values <= level
-    return int(epoch[np.argmax(past)]) if past.any() else None
+def _first(curve: Curve, values: np.ndarray, level: float) -> int | None:
+    spent = float(replace(curve, values=values[None], stuck=None).reached(level)[0])
+    return int(spent) if np.isfinite(spent) else None
 
 
 def effort_ratio(run: Curve, baseline: Curve, levels: npt.ArrayLike, unit: str) -> np.ndarray:
@@ -114,18 +114,17 @@ def effort_ratio(run: Curve, baseline: Curve, levels: npt.ArrayLike, unit: str) 
         ValueError: if the unit is unknown.
     """
     choice("unit", unit, UNITS)
-    return np.array(
-        [
-            _effort(run, float(level), unit) / _effort(baseline, float(level), unit)
-            for level in np.atleast_1d(np.asarray(levels, dtype=float))
-        ]
-    )
+    spent = [
+        np.array([_of_mean(curve).reached(goal, unit)[0] for goal in np.atleast_1d(levels)])
+        for curve in (run, baseline)
+    ]
+    never = ~np.isfinite(spent).all(axis=0)
+    return np.where(never, np.nan, spent[0] / np.where(never, 1.0, spent[1]))
 
 
-def _effort(curve: Curve, level: float, unit: str) -> float:
-    rising = bool(curve.mean[-1] > curve.mean[0])
-    past = curve.mean >= level if rising else curve.mean <= level
-    return float(getattr(curve, unit)[np.argmax(past)]) if past.any() else float("nan")
+def _of_mean(curve: Curve) -> Curve:
+    """The mean of the runs as if it were a single run."""
+    return replace(curve, values=curve.mean[None], stuck=None)
 
 
 def sfo_table(curves: Path) -> pd.DataFrame:

@@ -41,6 +41,11 @@ class Trained:
         """The protocol in words."""
         return PROTOCOLS[self.protocol]
 
+    @property
+    def full_scale(self) -> bool:
+        """Whether the protocol is the paper's own."""
+        return self.protocol == "full"
+
     def curve(self, run: str, quantity: str) -> Curve | None:
         """The curve; None if there is no such run, or it measured nothing of the kind."""
         return of_runs(self.runs.get(run, ()), quantity)

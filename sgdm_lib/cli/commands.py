@@ -107,18 +107,18 @@ def judge(args: argparse.Namespace) -> None:
     """Judge the claims."""
     from sgdm_lib import claims
     from sgdm_lib.book.notebooks import find_root
-    from sgdm_lib.claims.scorecard import COLUMNS
 
     chapters = args.chapters or find_root() / "chapters"
     if not chapters.is_dir():
         raise ValueError(f"chapters must be a folder, got {str(chapters)!r}: give the checkout's")
     known = claims.everything()
     card = claims.scorecard(chapters, [choice("claim", key, known) for key in args.ids] or None)
+    titles = claims.COLUMNS | {"theory": "computed"}
     for key, verdicts in card.verdicts.items():
         print(f"{key}  {card.claims[key].statement} ({card.claims[key].where})")
         for column, verdict in verdicts.items():
             if verdict:
-                print(f"    {COLUMNS[column]}: {verdict.outcome}. {verdict.evidence}")
+                print(f"    {titles[column]}: {verdict.label}. {verdict.details}")
     if args.out:
         card.frame().to_csv(args.out, index=False)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgdm_lib.checks import choice, number
-from sgdm_lib.claims import Verdict
+from sgdm_lib.claims import Verdict, level, no_data, of_runs
+from sgdm_lib.claims.gates import compare
 from sgdm_lib.equal.efforts import effort, words
 from sgdm_lib.records import Run
 
@@ -22,14 +24,10 @@ LOWER_IS_BETTER = {
     "test_loss": "test loss",
     "test_error": "test error",
 }
-WINDOW = 0.1  # a level is the mean over the last tenth of the effort spent
 
 
 def level_at(run: Run, quantity: str, of: str | float, at: float) -> float:
-    """A quantity when that much effort is spent: its mean over the last tenth of the effort.
-
-    Over the measurements made after 0.9 ``at`` and up to ``at``; if there are none, the last one
-    before.
+    """A quantity when that much effort is spent: :func:`sgdm_lib.claims.level` of what was read.
 
     Args:
         run: the run.
@@ -47,12 +45,7 @@ def level_at(run: Run, quantity: str, of: str | float, at: float) -> float:
     choice("quantity", quantity, LOWER_IS_BETTER)
     history = run.history
     values = 1 - history["test_accuracy"] if quantity == "test_error" else history[quantity]
-    spent, measured = effort(run, of), values.notna().to_numpy()
-    known = measured & (spent <= at * (1 + 1e-9))
-    if not known.any():
-        return float("nan")
-    late = known & (spent > (1 - WINDOW) * at)
-    return float(values[late].mean() if late.any() else values[known].iloc[-1])
+    return level(values[effort(run, of) <= at * (1 + 1e-9)])
 
 
 def advantage(
@@ -155,8 +148,8 @@ def ends_lower_at_equal(
 ) -> Verdict:
     """Judge whether runs are below a baseline when both have spent the same effort.
 
-    The judged value is :func:`advantage`. *Reproduced* if it is below ``factor`` for every seed,
-    *partly* if only its geometric mean is. Seeds that only one side has are left out.
+    The judged value is the level of the run / that of the baseline of the same seed, both cut off
+    where the one that spends less ends. Seeds that only one side has are left out.
 
     Args:
         claim: the claim in words.
@@ -167,32 +160,32 @@ def ends_lower_at_equal(
         factor: the ratio to stay below, > 0.
 
     Returns:
-        The verdict; "not yet run" without matching runs.
+        The verdict; "no data" without matching runs, or if one side had not been measured by then.
 
     Raises:
-        ValueError: if the factor is not positive, or one side had not been measured by then.
+        ValueError: if the quantity is unknown or the factor not positive.
     """
     factor = number("factor", factor, above=0)
     criterion = (
-        f"the {LOWER_IS_BETTER[choice('quantity', quantity, LOWER_IS_BETTER)]} divided by the "
-        f"baseline's of the same seed when both have spent the same {words(of)} (the longer run "
-        f"cut off), mean over the last tenth, below {factor:g} for every seed (partly: on average)"
+        f"{LOWER_IS_BETTER[choice('quantity', quantity, LOWER_IS_BETTER)]} when both have spent "
+        f"the same {words(of)} (the longer run cut off), median of the last readings until then, "
+        f"run / baseline of the same seed, below {factor:g}"
     )
     ours, theirs = _matching(runs, baseline)
     if not ours:
-        return Verdict(claim, "not yet run", "No runs so far.", criterion)
-    ratios = advantage(ours, theirs, quantity, of)
-    if np.isnan(ratios).any():
-        raise ValueError(
-            f"{quantity} must have been measured when the shorter run ends, got no value by then "
-            f"({words(of)}): measure more often (gradient_norm_every)"
-        )
-    outcome = "not reproduced"
-    if _mean(ratios) < factor:
-        outcome = "reproduced" if max(ratios) < factor else "partly reproduced"
-    many = f", from {min(ratios):.3g} to {max(ratios):.3g} over {len(ratios)} seeds"
-    evidence = f"Ratio {_mean(ratios):.3g}{many if len(ratios) > 1 else ' (1 seed)'}."
-    return Verdict(claim, outcome, evidence, criterion, ratios)
+        return replace(no_data(criterion), claim=claim)
+    cut = [_cut(a, b, of) for a, b in zip(ours, theirs, strict=True)]
+    first, second = (of_runs(group, quantity) for group in zip(*cut, strict=True))
+    if first is None or second is None:
+        why = f"{quantity.replace('_', ' ')} was not measured before the shorter run ends"
+        return replace(no_data(criterion, why), claim=claim)
+    return replace(compare(first, second, factor, criterion=criterion), claim=claim)
+
+
+def _cut(a: Run, b: Run, of: str | float) -> tuple[Run, Run]:
+    """Two runs, each up to what the one that spends less has spent at its end."""
+    at = min(effort(a, of)[-1], effort(b, of)[-1]) * (1 + 1e-9)
+    return tuple(replace(r, history=r.history[effort(r, of) <= at]) for r in (a, b))  # type: ignore[return-value]
 
 
 def _mean(ratios: Sequence[float]) -> float:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
 FILL: dict[str, dict[str, Any]] = {
-    "reproduced": {},
-    "partly reproduced": {"fillstyle": "left", "markerfacecoloralt": "white"},
-    "not reproduced": {"markerfacecolor": "white"},
+    "holds": {},
+    "undecided": {"fillstyle": "left", "markerfacecoloralt": "white"},
+    "mixed": {"fillstyle": "left", "markerfacecoloralt": "white"},
+    "fails": {"markerfacecolor": "white"},
 }
 
 
@@ -29,8 +30,8 @@ def verdict_points(
 ) -> Figure:
     """The judged values behind verdicts, test by test: one panel a claim, one dot a source.
 
-    A filled dot is a test that holds with the bands apart, a half-filled one holds on average only,
-    an open one does not hold. The bar reaches over what the bands of the seeds allow.
+    A filled dot is a test that holds, an open one fails, a half-filled one is undecided. The bar is
+    the 95% interval; a single seed has none.
 
     Args:
         groups: for each panel's title, for each source, verdicts by label, as
@@ -72,15 +73,17 @@ def _points(panel: Axes, group: Mapping[str, Mapping[str, Verdict]], mark: float
     labels = _labels(group)
     panel.axvline(mark, color="#5a6270", lw=1.2)
     for i, (source, parts) in enumerate(group.items()):
+        if not any(part.value is not None for part in parts.values()):
+            continue  # no point, no entry in the legend
         colour, shift = colours(i + 1)[i], 0.2 * (i - (len(group) - 1) / 2)
         panel.plot([], [], "o", color=colour, ms=6, label=source)
         for label, verdict in parts.items():
-            values = [value for value in verdict.values if np.isfinite(value)]
-            if not values:
+            if verdict.value is None or not np.isfinite(verdict.value):
                 continue
             y = labels.index(label) + shift
-            panel.plot([min(values), max(values)], [y, y], color=colour, lw=1.5)
-            panel.plot(values[0], y, "o", color=colour, ms=6.5, **FILL[verdict.outcome])
+            if verdict.interval:
+                panel.plot(verdict.interval, [y, y], color=colour, lw=1.5)
+            panel.plot(verdict.value, y, "o", color=colour, ms=6.5, **FILL[verdict.outcome])
     if mark == 1:
         panel.set_xscale("log")
         low, high = panel.get_xlim()
@@ -109,7 +112,7 @@ def verdict_table(parts: Mapping[str, Verdict]) -> Styler:
     import pandas
 
     rows = [
-        {"test": label, "outcome": f"{v.mark} {v.word}", "evidence": v.evidence}
+        {"test": label, "outcome": f"{v.symbol} {v.label}", "evidence": v.evidence}
         for label, v in parts.items()
     ]
     return words_left(pandas.DataFrame(rows).style.hide(axis="index"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from sgdm_lib import data
 from sgdm_lib.checks import choice
-from sgdm_lib.claims import final_level
+from sgdm_lib.claims import at_chance, final_level
 from sgdm_lib.experiment import Experiment
 from sgdm_lib.records import Run
 
@@ -32,8 +32,8 @@ def tidy(runs: Mapping[tuple[str, float], Sequence[Run]]) -> DataFrame:
 
     Returns:
         ``schedule``, ``factor``, ``seed``, ``status`` ("finished", "diverged", "stuck"), ``steps``,
-        ``sfo``, ``lr_sum`` (the lr of all planned steps added up); over the last tenth of the
-        epochs the geometric mean of ``full_gradient_norm`` and ``train_loss`` and the mean of
+        ``sfo``, ``lr_sum`` (the lr of all planned steps added up); and the levels
+        (:func:`sgdm_lib.claims.level`) of ``full_gradient_norm``, ``train_loss`` and
         ``test_error``, 1 - test accuracy. Failed: inf, inf, 1.
     """
     import pandas
@@ -64,16 +64,14 @@ def _lr_sum(experiment: Experiment) -> float:
 
 def is_stuck(run: Run) -> bool:
     """Whether a run that did not diverge has learnt no more than to guess."""
-    guessing = math.log(data.size(run.experiment.dataset).n_classes)
-    return run.status != "diverged" and final_level(run, "train_loss") > 0.95 * guessing
+    classes = data.size(run.experiment.dataset).n_classes
+    return run.status != "diverged" and bool(at_chance(final_level(run, "train_loss"), classes))
 
 
 def _ends(run: Run) -> dict[str, float]:
     if run.status == "diverged" or is_stuck(run):
         return dict(zip(QUANTITIES, (math.inf, math.inf, 1.0), strict=True))
-    levels = {name: final_level(run, name) for name in QUANTITIES[:2]}
-    last = max(1, round(0.1 * len(run.history)))
-    return levels | {"test_error": 1 - float(run.history["test_accuracy"].iloc[-last:].mean())}
+    return {name: final_level(run, name) for name in QUANTITIES}
 
 
 def at_same_lr(table: DataFrame, quantity: str, factor: float) -> DataFrame:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgdm_lib.checks import number
-from sgdm_lib.claims import Verdict
+from sgdm_lib.claims import Verdict, judge, no_data
 from sgdm_lib.gradients import Drop, chain, decompose_by_reference, decompose_drop
 from sgdm_lib.records import Run
 
@@ -108,9 +108,8 @@ def mostly_weights(
 ) -> Verdict:
     """Judge whether most of the fall over a run's changes is in the weights, not in the ruler.
 
-    The judged value is the ruler's share of the fall, log(ruler) / log(total), over all changes
-    of a run together. *Reproduced* if it is below ``share`` for every seed, *partly* if its mean
-    is. Where the norm has not fallen, the value is infinite.
+    The judged value is the ruler's share of the fall, log(ruler) / log(total), over all changes of
+    a run together, one a seed. A run whose norm has not fallen counts as the worst possible.
 
     Args:
         claim: the claim in words.
@@ -118,7 +117,7 @@ def mostly_weights(
         share: the share that the ruler must stay below, in (0, 1).
 
     Returns:
-        The verdict; "not yet run" without runs.
+        The verdict; "no data" without runs.
 
     Raises:
         ValueError: if ``share`` lies outside its range.
@@ -126,30 +125,24 @@ def mostly_weights(
     share = number("share", share, above=0, below=1)
     criterion = (
         "the ruler's share of the fall, log(ruler factor) / log(total factor) over all changes of "
-        f"the batch size, below {share:g} for every seed (partly: on average)"
+        f"the batch size, below {share:g}"
     )
     wholes = [chain(change.drop for change in group) for group in groups if group]
     if not wholes:
-        return Verdict(claim, "not yet run", "No runs so far.", criterion)
-    values = tuple(d.ruler_share if d.total < 1 else math.inf for d in wholes)
-    outcome = "not reproduced"
-    if np.mean(values) < share:
-        outcome = "reproduced" if max(values) < share else "partly reproduced"
+        return replace(no_data(criterion), claim=claim)
+    found = judge(
+        [whole.ruler_share if whole.total < 1 else math.inf for whole in wholes],
+        share,
+        scale="difference",
+        criterion=criterion,
+        form="the ruler's share is {:.0%}",
+    )
     total, ruler, weights = (
         float(np.exp(np.mean([math.log(getattr(d, part)) for d in wholes])))
         for part in ("total", "ruler", "weights")
     )
-    evidence = (
+    said = (
         f"The reading is multiplied by {total:.3g} = {ruler:.3g} (ruler) x {weights:.3g} "
-        f"(weights). {_shares(values)}"
+        f"(weights); {found.evidence}"
     )
-    return Verdict(claim, outcome, evidence, criterion, values)
-
-
-def _shares(values: Sequence[float]) -> str:
-    fell, many = [v for v in values if math.isfinite(v)], len(values)
-    seeds = f"{many} seed{'s' if many > 1 else ''}"
-    if len(fell) < many:
-        return f"In {many - len(fell)} of {seeds} it did not fall."
-    spread = f", from {min(values):.0%} to {max(values):.0%}" if many > 1 else ""
-    return f"The ruler's share is {np.mean(values):.0%}{spread} ({seeds})."
+    return replace(found, claim=claim, evidence=said)
