@@ -126,3 +126,20 @@ def test_equal_training_loss():
         eb.at_equal_loss(CIFAR, "nshb", 200)
     with pytest.raises(ValueError, match="no curves of lion"):
         eb.at_equal_loss(CIFAR, "lion", 60)
+
+
+def test_the_constant_batch_size_has_a_floor_for_rmsprop_only():
+    found = eb.floors(CIFAR)
+    assert found.outcome == "mixed"
+    outcomes = {label: part.outcome for label, part in found.parts.items()}
+    assert outcomes == {
+        "NSHB": "fails",
+        "SHB": "fails",
+        "SGD": "fails",
+        "Adam": "fails",
+        "AdamW": "undecided",
+        "RMSprop": "holds",
+    }
+    norm = _csv("cifar100", "constant", "NSHB")
+    left = norm.loc[151:200].mean() / norm.loc[51:100].mean()
+    assert found.parts["NSHB"].value == pytest.approx(left, rel=0.05)
