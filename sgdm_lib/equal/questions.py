@@ -62,9 +62,9 @@ def answers(
     """
     rows = []
     for question, (growing, constant, of) in QUESTIONS.items():
-        pair = [recorded(group + name) for name in (growing, constant)]
+        ours, theirs = recorded(group + growing), recorded(group + constant)
         for quantity in quantities:
-            ratios = paired(*pair, quantity, of)
+            ratios = paired(ours, theirs, quantity, of)
             if ratios:
                 mean = float(np.exp(np.mean(np.log(ratios))))
                 rows.append((question, growing, constant, of, quantity, mean, len(ratios)))

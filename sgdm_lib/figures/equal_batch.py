@@ -10,7 +10,7 @@ import numpy as np
 from sgdm_lib.claims.equal_batch import batch_sizes, equal_epochs
 from sgdm_lib.claims.published import NAMES_IN_FIGURES, Published
 from sgdm_lib.figures.cover import CONSTANT, mark_stages
-from sgdm_lib.figures.published import WORDS
+from sgdm_lib.figures.published import MINIMA
 from sgdm_lib.figures.runs import _readable_log
 from sgdm_lib.figures.style import DASHES, LABELS, colours
 
@@ -85,7 +85,7 @@ def at_equal_batch_size(
         va="top",
     )
     above.legend(loc="upper right")
-    above.set_ylabel(WORDS["gradient_norm"])
+    above.set_ylabel(MINIMA)
     below.set_ylabel("ratio of the norms,\nconstant / doubling")
     below.set_xlabel(LABELS["epoch"])
     below.set_ylim(bottom=below.get_ylim()[0] / 2)  # room for the legend
