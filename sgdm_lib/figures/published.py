@@ -46,8 +46,8 @@ def panels(
     A label has one colour and dash in the whole figure. The first source of a row is drawn as
     lines, the others with dots along them; beside the paper's gradient norms, which are running
     minima, ours are drawn as running minima, too. Rows of the same sources share their vertical
-    axes, others do not: curves of different protocols are never put on one scale. A row of which nothing
-    has been run is left out; four panels of a single row that is left stand two by two.
+    axes, others do not: curves of different protocols are never put on one scale. A row of which
+    nothing has been run is left out; four panels of a single row that is left stand two by two.
 
     Args:
         rows: title, sources and runs (such as ``{"NSHB": "nshb/x2"}``) of each row.
