@@ -22,12 +22,11 @@ def _close():
     plt.close("all")
 
 
-def curve(values, seeds=2):
+def curve(values, seeds=2, **more):
     values, epoch = np.asarray(values, dtype=float), np.arange(1, len(values) + 1)
+    band = np.linspace(0.9, 1.1, seeds) if seeds > 1 else np.ones(1)
     nan = np.full(len(values), np.nan)
-    return Curve(
-        epoch, 10 * epoch, 80 * epoch, values, 0.9 * values, 1.1 * values, nan, seeds, len(values)
-    )
+    return Curve(epoch, 10 * epoch, 80 * epoch, band[:, None] * values, nan, len(values), **more)
 
 
 OURS = Given({("a", "gradient_norm"): curve([1.0, 0.5, 0.02]), ("a", "test_accuracy"): curve([3])})
@@ -101,11 +100,8 @@ def test_a_table_of_ends_marks_the_best_and_leaves_out_what_was_not_run():
     made = {}
     for name, level, seeds in (("a", 1.0, 2), ("b", 2.0, 1)):
         for quantity in ("gradient_norm", "test_accuracy"):
-            epochs = np.arange(1, 11)
-            values = np.full(10, level)
-            made[name, quantity] = Curve(
-                epochs, epochs, epochs, values, values - 0.1, values + 0.1, values, seeds, 10
-            )
+            rising = quantity == "test_accuracy"
+            made[name, quantity] = curve(np.full(10, level), seeds, rising=rising)
     table = ends_table(
         Given(made), {"A": "a", "B": "b", "C": "c"}, ["gradient_norm", "test_accuracy"]
     )
@@ -132,18 +128,19 @@ def test_unknown_quantities_are_refused():
         figures.panels([], over="hours")
 
 
-def verdict(outcome, *values):
-    return Verdict("", outcome, "", "", values, 3)
+def verdict(outcome, value=None, interval=None):
+    return Verdict("", outcome, "", "", value, interval)
 
 
 def test_verdict_points():
     parts = {
-        "A": verdict("reproduced", 0.5, 0.4, 0.6),
-        "B": verdict("partly reproduced", 0.9),
-        "C": verdict("not reproduced", 2.0, 1.5, 3.0),
-        "D": verdict("not yet run"),
+        "A": verdict("holds", 0.5, (0.4, 0.6)),
+        "B": verdict("undecided", 0.9),
+        "C": verdict("fails", 2.0, (1.5, 3.0)),
+        "D": verdict("no data"),
     }
-    figure = figures.verdict_points({"K": {"paper": parts}}, marks={"K": 1})
+    groups = {"K": {"paper": parts, "ours, full": {"A": verdict("no data")}}}
+    figure = figures.verdict_points(groups, marks={"K": 1})
     (panel,) = figure.axes
     assert panel.get_xscale() == "log"
     assert [text.get_text() for text in panel.get_yticklabels()] == list(parts)
@@ -151,14 +148,24 @@ def test_verdict_points():
     assert [float(dot.get_xdata()[0]) for dot in dots] == [0.5, 0.9, 2.0]
     assert [dot.get_fillstyle() for dot in dots] == ["full", "left", "full"]
     assert dots[2].get_markerfacecolor() == "white"
+    bars = [line for line in panel.get_lines() if len(line.get_xdata()) == 2]
+    assert [bar.get_xdata().tolist() for bar in bars[1:]] == [[0.4, 0.6], [1.5, 3.0]]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["paper"]
     with pytest.raises(ValueError, match="title"):
         figures.verdict_points({"K": {"paper": parts}}, marks={"L": 1})
 
 
 def test_verdict_table():
-    html = figures.verdict_table({"A": verdict("not reproduced", 2.0)}).to_html()
+    html = figures.verdict_table({"A": verdict("fails", 2.0)}).to_html()
     assert "A" in html
-    assert "✗ not reproduced" in html
+    assert "✗ fails" in html
+
+
+def test_axes_say_where_a_norm_is_a_running_minimum():
+    rows = [("", [source], {"x": run}) for source, run in ((PAPER, "nshb/x2"), (OURS, "a"))]
+    labels = [axes.get_ylabel() for axes in figures.panels(rows, ["gradient_norm"]).axes]
+    assert "running minimum" in labels[0]
+    assert "running minimum" not in labels[1]
 
 
 def test_ratio_panels():
@@ -179,8 +186,8 @@ def test_cost_ratios():
         {
             ("a", falling): curve([4, 1]),
             ("b", falling): curve([4, 2, 1]),
-            ("a", rising): curve([1, 4]),
-            ("b", rising): curve([1, 2, 3, 4]),
+            ("a", rising): curve([1, 4], rising=True),
+            ("b", rising): curve([1, 2, 3, 4], rising=True),
         }
     )
     levels = {rising: [1, 4], falling: [1, 4]}

@@ -10,7 +10,7 @@ from math import inf
 import numpy as np
 
 from sgdm_lib.checks import number
-from sgdm_lib.claims.criteria import WORDS, words
+from sgdm_lib.claims.criteria import words
 from sgdm_lib.claims.curves import Array, Curve, Source
 from sgdm_lib.claims.gates import absent, compare, matched, untrained
 from sgdm_lib.claims.judge import judge
@@ -112,11 +112,11 @@ def levels_off(
     Raises:
         ValueError: if the quantity is unknown or a limit not positive.
     """
-    words(quantity)
+    what, left = words(quantity), number("left", left, above=0)
     curve = source.curve(run, quantity)
     if curve is None:
-        return absent(_floor_words(WORDS[quantity], left), source, quantity, run)
-    return has_floor(curve, WORDS[quantity], left, fallen)
+        return absent(_floor_words(what, left), source, quantity, run)
+    return has_floor(curve, what, left, fallen)
 
 
 def has_floor(curve: Curve, what: str, left: float = 0.5, fallen: float = 0.8) -> Verdict:

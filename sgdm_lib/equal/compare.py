@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sgdm_lib.checks import choice, number
-from sgdm_lib.claims import Verdict, level, no_data, of_runs
+from sgdm_lib.claims import Verdict, no_data, of_runs
+from sgdm_lib.claims.curves import READINGS, Array
 from sgdm_lib.claims.gates import compare
 from sgdm_lib.equal.efforts import effort, words
 from sgdm_lib.records import Run
@@ -26,26 +27,39 @@ LOWER_IS_BETTER = {
 }
 
 
-def level_at(run: Run, quantity: str, of: str | float, at: float) -> float:
-    """A quantity when that much effort is spent: :func:`sgdm_lib.claims.level` of what was read.
+def level_at(run: Run, quantity: str, of: str | float, at: float, part: float = 0.25) -> float:
+    """A quantity when that much effort is spent: the median over the last part of that effort.
+
+    Over the measurements made after ``(1 - part) at`` and up to ``at``; if there are none, the last
+    one before.
 
     Args:
         run: the run.
         quantity: a key of :data:`LOWER_IS_BETTER`; "test_error" is 1 - test accuracy.
         of: the effort, as for :func:`effort`.
         at: how much of it, > 0.
+        part: which part of the effort counts, in (0, 1].
 
     Returns:
         The level; NaN if nothing had been measured by then.
 
     Raises:
-        ValueError: if the quantity is unknown or ``at`` is not positive.
+        ValueError: if the quantity is unknown, or ``at`` or ``part`` are out of range.
     """
-    at = number("effort", at, above=0)
+    at, part = number("effort", at, above=0), number("part", part, above=0, at_most=1)
+    values, spent = _readings(run, quantity, of, at)
+    late = values[spent > (1 - part) * at]
+    return float(np.median(late) if late.size else values[-1] if values.size else np.nan)
+
+
+def _readings(run: Run, quantity: str, of: str | float, at: float) -> tuple[Array, Array]:
+    """What was measured until then, and the effort spent by each measurement."""
     choice("quantity", quantity, LOWER_IS_BETTER)
     history = run.history
     values = 1 - history["test_accuracy"] if quantity == "test_error" else history[quantity]
-    return level(values[effort(run, of) <= at * (1 + 1e-9)])
+    spent = effort(run, of)
+    known = values.notna().to_numpy() & (spent <= at * (1 + 1e-9))
+    return values.to_numpy(dtype=float)[known], spent[known]
 
 
 def advantage(
@@ -54,6 +68,8 @@ def advantage(
     """The runs' level / the baseline's when both have spent the same, one ratio a seed.
 
     The effort is what the one that spends less has spent at its end: the other is cut off there.
+    Both levels are medians over the same part of it: the last quarter, or the last half if one of
+    the two has fewer than 8 measurements in the last quarter.
 
     Args:
         runs: one run a seed.
@@ -73,11 +89,19 @@ def advantage(
             f"the baseline must have the seeds {seeds}, got "
             f"{[run.experiment.seed for run in baseline]}: pass matching runs"
         )
-    found = []
-    for ours, theirs in zip(runs, baseline, strict=True):
-        at = min(effort(ours, of)[-1], effort(theirs, of)[-1])
-        found.append(level_at(ours, quantity, of, at) / level_at(theirs, quantity, of, at))
-    return tuple(found)
+    pairs = zip(runs, baseline, strict=True)
+    return tuple(a / b for a, b in (_levels(*pair, quantity, of) for pair in pairs))
+
+
+def _levels(ours: Run, theirs: Run, quantity: str, of: str | float) -> tuple[float, float]:
+    """Both levels at equal effort, over the same part of it."""
+    at = min(effort(ours, of)[-1], effort(theirs, of)[-1])
+    fewest = min(
+        int((_readings(run, quantity, of, at)[1] > 0.75 * at).sum()) for run in (ours, theirs)
+    )
+    part = 0.25 if fewest >= READINGS else 0.5
+    first, second = (level_at(run, quantity, of, at, part) for run in (ours, theirs))
+    return first, second
 
 
 def winners(
@@ -166,26 +190,33 @@ def ends_lower_at_equal(
         ValueError: if the quantity is unknown or the factor not positive.
     """
     factor = number("factor", factor, above=0)
+    what = LOWER_IS_BETTER[choice("quantity", quantity, LOWER_IS_BETTER)]
     criterion = (
-        f"{LOWER_IS_BETTER[choice('quantity', quantity, LOWER_IS_BETTER)]} when both have spent "
-        f"the same {words(of)} (the longer run cut off), median of the last readings until then, "
+        f"{what} when both have spent the same {words(of)} (the longer run cut off), median over "
+        "the last quarter of that effort (half, if it holds fewer than 8 readings), "
         f"run / baseline of the same seed, below {factor:g}"
     )
     ours, theirs = _matching(runs, baseline)
     if not ours:
         return replace(no_data(criterion), claim=claim)
-    cut = [_cut(a, b, of) for a, b in zip(ours, theirs, strict=True)]
+    pairs = list(zip(ours, theirs, strict=True))
+    levels = np.array([_levels(*pair, quantity, of) for pair in pairs]).T
+    cut = [_cut(*pair, of) for pair in pairs]
     first, second = (of_runs(group, quantity) for group in zip(*cut, strict=True))
-    if first is None or second is None:
-        why = f"{quantity.replace('_', ' ')} was not measured before the shorter run ends"
+    if first is None or second is None or np.isnan(levels).any():
+        why = f"The {quantity.replace('_', ' ')} was not measured before the shorter run ends"
         return replace(no_data(criterion, why), claim=claim)
-    return replace(compare(first, second, factor, criterion=criterion), claim=claim)
+    failed = ~np.isfinite([first.levels, second.levels])  # diverged, or stuck at chance
+    numbers = np.where(failed, np.inf, levels)
+    found = compare(first, second, factor, criterion=criterion, numbers=(numbers[0], numbers[1]))
+    return replace(found, claim=claim)
 
 
 def _cut(a: Run, b: Run, of: str | float) -> tuple[Run, Run]:
     """Two runs, each up to what the one that spends less has spent at its end."""
     at = min(effort(a, of)[-1], effort(b, of)[-1]) * (1 + 1e-9)
-    return tuple(replace(r, history=r.history[effort(r, of) <= at]) for r in (a, b))  # type: ignore[return-value]
+    first, second = (replace(r, history=r.history[effort(r, of) <= at]) for r in (a, b))
+    return first, second
 
 
 def _mean(ratios: Sequence[float]) -> float:

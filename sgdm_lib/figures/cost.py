@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sgdm_lib.claims.curves import Source
 from sgdm_lib.claims.tables import effort_ratio
-from sgdm_lib.figures.published import DPI, EFFORTS, WORDS, _legend
+from sgdm_lib.figures.published import DPI, EFFORTS, _legend, _words
 from sgdm_lib.figures.runs import _readable_log
 from sgdm_lib.figures.style import DASHES, colours
 
@@ -63,8 +63,8 @@ def cost_ratios(
             style: dict[str, Any] = {"color": colours(i + 1)[i], "ls": DASHES[i % len(DASHES)]}
             ratios = effort_ratio(run, baseline, wanted, unit)
             panel.plot(np.asarray(wanted), ratios, label=EFFORTS[unit], lw=1.5, **style)
-        panel.set_xlabel(WORDS[quantity].replace("\n", " "))
-        if run.mean[-1] < run.mean[0]:
+        panel.set_xlabel(_words(quantity, (run, baseline)).replace("\n", " "))
+        if not run.rising:
             panel.set_xscale("log")
             panel.invert_xaxis()
             panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -25,7 +25,7 @@ def ends_table(
 ) -> Styler:
     """Where runs end: mean over the seeds and, in brackets, smallest to largest; the best in bold.
 
-    The end is the mean over the last tenth of the epochs, as in the criteria.
+    The end of a run is its level, as in the criteria: :attr:`sgdm_lib.claims.Curve.levels`.
 
     Args:
         source: where the curves come from.
@@ -66,4 +66,4 @@ def _words(curve: Curve | None, digits: int) -> str:
     mean, low, high = (f"{value:.{digits}f}" for value in curve.last())
     dash = "\N{WORD JOINER}\N{EN DASH}\N{WORD JOINER}"  # no line ends at it
     band = f" ({low}{dash}{high})" if curve.seeds > 1 else ""
-    return f"{mean}{' (diverged)' if curve.diverged else ''}{band}"
+    return f"{mean}{' (diverged)' if any(curve.diverged) else ''}{band}"
