@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sgdm_lib.claims.curves import Source
 from sgdm_lib.claims.tables import effort_ratio
-from sgdm_lib.figures.published import DPI, EFFORTS, _legend, _words
+from sgdm_lib.figures.published import DPI, EFFORTS, _legend, words
 from sgdm_lib.figures.runs import _readable_log
 from sgdm_lib.figures.style import DASHES, colours
 
@@ -63,7 +63,7 @@ def cost_ratios(
             style: dict[str, Any] = {"color": colours(i + 1)[i], "ls": DASHES[i % len(DASHES)]}
             ratios = effort_ratio(run, baseline, wanted, unit)
             panel.plot(np.asarray(wanted), ratios, label=EFFORTS[unit], lw=1.5, **style)
-        panel.set_xlabel(_words(quantity, (run, baseline)).replace("\n", " "))
+        panel.set_xlabel(words(quantity, (run, baseline)).replace("\n", " "))
         if not run.rising:
             panel.set_xscale("log")
             panel.invert_xaxis()

@@ -10,7 +10,7 @@ import numpy as np
 from sgdm_lib.claims.equal_batch import batch_sizes, equal_epochs
 from sgdm_lib.claims.published import NAMES_IN_FIGURES, Published
 from sgdm_lib.figures.cover import CONSTANT, mark_stages
-from sgdm_lib.figures.published import _words
+from sgdm_lib.figures.published import words
 from sgdm_lib.figures.runs import _readable_log
 from sgdm_lib.figures.style import DASHES, LABELS, colours
 
@@ -55,7 +55,7 @@ def at_equal_batch_size(
         if curve is None:
             continue
         drawn.append(curve)
-        above.plot(curve.epoch, curve.mean, color=colour, lw=2.2, label=words[run])
+        above.plot(curve.epoch, curve.mean, color=colour, lw=2.2, label=names[run])
         above.fill_between(curve.epoch, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
         if run == schedule:
             at = np.flatnonzero(np.diff(sizes, prepend=0))
@@ -87,7 +87,7 @@ def at_equal_batch_size(
         va="top",
     )
     above.legend(loc="upper right")
-    above.set_ylabel(_words("gradient_norm", drawn))
+    above.set_ylabel(words("gradient_norm", drawn))
     below.set_ylabel("ratio of the norms,\nconstant / doubling")
     below.set_xlabel(LABELS["epoch"])
     below.set_ylim(bottom=below.get_ylim()[0] / 2)  # room for the legend

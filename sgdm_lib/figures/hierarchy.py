@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sgdm_lib.checks import choice
 from sgdm_lib.claims.curves import QUANTITIES, Source
-from sgdm_lib.figures.published import EFFORTS, THREE, _common_log, _draw, _legend, _words
+from sgdm_lib.figures.published import EFFORTS, THREE, _common_log, _draw, _legend, words
 from sgdm_lib.figures.published import _effort_axis as effort_axis
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def hierarchy(
         for effort, panel in zip(over, row, strict=True):
             _fill(panel, source, runs, quantity, effort)
         curves = (source.curve(run, quantity) for run in runs.values())
-        row[0].set_ylabel(_words(quantity, curves))
+        row[0].set_ylabel(words(quantity, curves))
         if quantity != "test_accuracy" and row[0].has_data():
             row[0].set_yscale("log")
             _common_log(row[0])

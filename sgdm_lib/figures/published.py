@@ -32,6 +32,8 @@ WORDS = {
     "test_accuracy": "test accuracy (%)",
     "exact_gradient_norm": "exact full gradient norm",
 }
+MINIMA = "full gradient norm\n(running minimum)"
+"""What the papers' figures show of the gradient norm."""
 MARKERS = ("", "o", "s")
 DPI = 75  # pages show these figures smaller than they are: more would be bytes without pixels
 
@@ -120,16 +122,13 @@ def _panel(panel: Axes, row: Row, quantity: str, over: str, labels: Sequence[str
     if not panel.has_data():
         panel.text(0.5, 0.5, "not yet run", ha="center", transform=panel.transAxes)
     _effort_axis(panel, over)
-    panel.set_ylabel(_words(quantity, [curve for curve, _, _ in drawn]))
+    panel.set_ylabel(MINIMA if minima else WORDS[quantity])
 
 
-def _words(quantity: str, curves: Iterable[Curve | None]) -> str:
-    """The axis label; of the papers' figures it says that they show running minima."""
-    minima = [curve.running_min for curve in curves if curve is not None]
-    if not any(minima):
-        return WORDS[quantity]
-    whose = "running minimum" if all(minima) else "the paper's: running minimum"
-    return f"full gradient norm\n({whose})"
+def words(quantity: str, curves: Iterable[Curve | None]) -> str:
+    """The axis label of a quantity; running minima are called so."""
+    minima = any(curve is not None and curve.running_min for curve in curves)
+    return MINIMA if minima else WORDS[quantity]
 
 
 def _common_log(panel: Axes) -> None:
@@ -203,8 +202,8 @@ def ratio_panels(
                 style: dict[str, Any] = {"color": colours(i + 1)[i], "ls": DASHES[i % len(DASHES)]}
                 panel.plot(over.epoch, over.mean / under.mean, lw=1.5, label=label, **style)
         _readable_log(panel)
-        shown = (source.curve(run, quantity) for pair in pairs.values() for run in pair)
-        panel.set_title(_words(quantity, shown).replace("\n", " "))
+        curves = (source.curve(run, quantity) for pair in pairs.values() for run in pair)
+        panel.set_title(words(quantity, curves).replace("\n", " "))
         panel.set_xlabel(EFFORTS["epoch"])
         panel.set_ylabel("ratio")
     _legend(figure)
