@@ -45,7 +45,7 @@ def at_equal_batch_size(
     label = optimizers.get(optimizer, optimizer)
     sizes = batch_sizes(source, schedule)
     constant_size = batch_sizes(source, "constant")[0]
-    words = {
+    names = {
         "constant": f"{label}, constant {constant_size}",
         schedule: f"{label}, doubling from 8",
     }
