@@ -118,7 +118,7 @@ def test_scorecard_prints_and_writes_the_verdicts(capsys, tmp_path):
     assert main(["scorecard", "K3", "K14", "--out", str(file)]) == 0
     out = capsys.readouterr().out
     assert "K3  Doubling the batch size" in out
-    assert "the paper's own curves: partly reproduced" in out
+    assert "the paper's own curves: mixed (5 of 6)" in out
     assert "RMSprop ✗" in out
     assert file.read_text().splitlines()[0].startswith("id,claim,where,paper")
     status, error = status_and_error(capsys, "scorecard", "K99")

@@ -7,6 +7,7 @@ criterion is a function here, with its limit in its signature, so that a reader 
 disagree, and run it with another limit.
 """
 
+from sgdm_lib.claims.chance import EARLIER_WORDS, by_chance, changes, error_rates, false_positives
 from sgdm_lib.claims.claim import Claim, Test
 from sgdm_lib.claims.computed import Computed
 from sgdm_lib.claims.course import falls_faster, follows, levels_off
@@ -23,7 +24,7 @@ from sgdm_lib.claims.criteria import (
 from sgdm_lib.claims.curves import QUANTITIES, Curve, Given, Source, level, readings
 from sgdm_lib.claims.effort import cheaper
 from sgdm_lib.claims.gates import at_chance, same_until
-from sgdm_lib.claims.judge import false_positives, judge, t_interval
+from sgdm_lib.claims.judge import judge, t_interval
 from sgdm_lib.claims.live import final_level, goes_below, stalls
 from sgdm_lib.claims.measured import floor_and_rate, lr_within_limit
 from sgdm_lib.claims.published import NAMES_IN_FIGURES, Published
@@ -43,6 +44,7 @@ from sgdm_lib.claims.verdict import OUTCOMES, SYMBOLS, Verdict, combine, no_data
 
 __all__ = [
     "COLUMNS",
+    "EARLIER_WORDS",
     "NAMES_IN_FIGURES",
     "OUTCOMES",
     "PROTOCOLS",
@@ -63,6 +65,8 @@ __all__ = [
     "Verdict",
     "all_claims",
     "at_chance",
+    "by_chance",
+    "changes",
     "cheaper",
     "combine",
     "ends_above",
@@ -73,6 +77,7 @@ __all__ = [
     "ends_lowest",
     "ends_near",
     "ends_no_higher",
+    "error_rates",
     "everything",
     "falls_faster",
     "false_positives",

@@ -1,4 +1,4 @@
-"""The one function that turns numbers into an outcome, and what its "holds" is worth.
+"""The one function that turns numbers into an outcome.
 
 Every criterion, on the papers' curves, on our records, on runs trained in a chapter, on a grid of
 learning rates or at equal budgets, ends in :func:`judge`.
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from sgdm_lib.checks import choice, integer
+from sgdm_lib.checks import choice
 from sgdm_lib.claims.verdict import Verdict
 
 Array = npt.NDArray[np.float64]
@@ -219,38 +219,3 @@ def _outcome(seen: _Seen, side: bool | None) -> tuple[str, str]:
 
 def _exp(value: float) -> float:
     return float(np.exp(value))
-
-
-def false_positives(
-    seeds: int,
-    *,
-    paired: bool = True,
-    spread: float = 0.15,
-    trials: int = 100_000,
-    seed: int = 0,
-) -> float:
-    """How often :func:`judge` says "holds" where nothing is different: simulated.
-
-    The log ratios are normal with mean zero, so that a claim "below 1" is false.
-
-    Args:
-        seeds: how many, >= 1; for unpaired runs in each group.
-        paired: as for :func:`judge`.
-        spread: standard deviation of a log ratio (paired) or of a log level (unpaired).
-        trials: how many simulated claims.
-        seed: of the random numbers.
-
-    Returns:
-        The share of "holds", 0 for one seed.
-    """
-    n = integer("seeds", seeds, at_least=1)
-    if n == 1:
-        return 0.0
-    rng = np.random.default_rng(seed)
-    logs = spread * rng.standard_normal((1 if paired else 2, trials, n))
-    squares = logs.var(axis=2, ddof=1) / n
-    total = squares.sum(axis=0)
-    freedom = total**2 / (squares**2).sum(axis=0) * (n - 1)
-    mean = logs[0].mean(axis=1) - (0.0 if paired else logs[1].mean(axis=1))
-    high = mean + stats.t.ppf(0.5 + CONFIDENCE / 2, freedom) * np.sqrt(total)
-    return float((high < 0).mean())

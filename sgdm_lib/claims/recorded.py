@@ -121,10 +121,17 @@ def find(folder: Path, name: str) -> list[Run]:
     seen: dict[int, Run] = {}
     for alias in _aliases()[choice("run", name, _aliases())]:
         for path in sorted((folder / alias).glob("seed*/run.json")):
-            run = records.load(path.parent)
+            stamps = [file.stat().st_mtime_ns for file in sorted(path.parent.iterdir())]
+            run = _load(path.parent, tuple(stamps))
             if run.status in ("finished", "diverged"):
                 seen.setdefault(run.experiment.seed, run)
     return [seen[seed] for seed in sorted(seen)]
+
+
+@lru_cache(maxsize=512)
+def _load(folder: Path, stamps: tuple[int, ...]) -> Run:
+    """A record, read once for as long as its files do not change."""
+    return records.load(folder)
 
 
 @lru_cache(maxsize=1)

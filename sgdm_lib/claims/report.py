@@ -14,8 +14,8 @@ from sgdm_lib.claims.curves import Source
 from sgdm_lib.claims.effort import cheaper
 from sgdm_lib.claims.published import PRINTED, Published
 from sgdm_lib.claims.recorded import Recorded
-from sgdm_lib.claims.scorecard import COLUMNS, sources
-from sgdm_lib.claims.verdict import Verdict, kind
+from sgdm_lib.claims.scorecard import COLUMNS, EARLY, sources
+from sgdm_lib.claims.verdict import Verdict, combine, kind
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,20 @@ class Report:
 
     def _repr_html_(self) -> str:
         claim, found = self.claim, self._sources()
-        overall = {column: claim.judge(source) for column, source in found.items()}
         parts = {column: claim.parts(source) for column, source in found.items()}
-        outcome = next(
-            (v.outcome for c, v in overall.items() if c != "paper" and v.outcome != "no data"),
-            "no data",
-        )
-        heads = "".join(f'<th scope="col">{escape(COLUMNS[column])}</th>' for column in found)
+        overall = {column: combine(claim.statement, each) for column, each in parts.items()}
+        shown = {c: v for c, v in overall.items() if v.outcome != "no data"} or overall
+        counted = ("full", "paper") if claim.end_of_training else ("full", "small", "paper")
+        outcome = next((shown[c].outcome for c in counted if c in shown), "no data")
+        heads = "".join(f'<th scope="col">{escape(COLUMNS[column])}</th>' for column in shown)
         rows = "".join(
             f'<tr><th scope="row">{escape(label)}</th>'
-            + "".join(_cell(parts[column][label]) for column in found)
+            + "".join(_cell(parts[column][label]) for column in shown)
             + "</tr>"
             for label in claim.tests
         )
-        total = "".join(_cell(verdict, True) for verdict in overall.values())
+        early = EARLY if claim.end_of_training else ""
+        total = "".join(_total(v, early if c == "small" else "") for c, v in shown.items())
         note = f"<p>{escape(claim.note)}</p>" if claim.note else ""
         return (
             f'<div class="verdict claim {kind(outcome)}" id="claim-{claim.id.lower()}">'
@@ -155,10 +155,14 @@ def _unbroken(evidence: str) -> str:
     return re.sub(r"\((\d+) (\w+)\)", "(\\1\u00a0\\2)", ranges)
 
 
-def _cell(verdict: Verdict, total: bool = False) -> str:
+def _total(verdict: Verdict, note: str) -> str:
+    small = f" <small>{note}</small>" if note else ""
+    word = f"<strong>{verdict.symbol} {verdict.label}</strong>{small}"
+    return f'<td class="{kind(verdict.outcome)}">{word}</td>'
+
+
+def _cell(verdict: Verdict) -> str:
     css = kind(verdict.outcome)
-    if total:
-        return f'<td class="{css}"><strong>{verdict.symbol} {verdict.label}</strong></td>'
     if verdict.outcome == "no data":
         return f'<td class="{css}" title="{escape(verdict.evidence, quote=True)}">…</td>'
     title, evidence = escape(verdict.criterion, quote=True), _unbroken(escape(verdict.evidence))
