@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from claims_helpers import curve
 
-from sgdm_lib import estimate, papers
+from sgdm_lib import claims, estimate, papers
 from sgdm_lib.claims import Published
 from sgdm_lib.claims import equal_batch as eb
 
@@ -129,7 +129,7 @@ def test_equal_training_loss():
 
 
 def test_the_constant_batch_size_has_a_floor_for_rmsprop_only():
-    found = eb.floors(CIFAR)
+    found = claims.all_claims()["K16a"].judge(CIFAR)
     assert found.outcome == "mixed"
     outcomes = {label: part.outcome for label, part in found.parts.items()}
     assert outcomes == {

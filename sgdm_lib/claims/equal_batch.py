@@ -15,10 +15,8 @@ import numpy as np
 import pandas as pd
 
 from sgdm_lib.checks import integer
-from sgdm_lib.claims.course import levels_off
 from sgdm_lib.claims.curves import Curve
 from sgdm_lib.claims.published import NAMES_IN_FIGURES, Published
-from sgdm_lib.claims.verdict import Verdict, combine
 
 Band = tuple[float, float, float]
 """A ratio of the means, and the smallest and largest ratio that the three runs of each allow."""
@@ -230,20 +228,3 @@ def at_equal_loss(source: Published, optimizer: str, epoch: int, schedule: str =
         int(batch_sizes(source, schedule)[epoch - 1]),
         (over / under, above[0] / below[1], above[1] / below[0]),
     )
-
-
-def floors(source: Published, optimizers: Mapping[str, str] = NAMES_IN_FIGURES) -> Verdict:
-    """Whether the norm of the constant batch size levels off in the published curves.
-
-    The floor of which claims L1 and K16 speak, looked for where it ought to be seen: in the runs of
-    the paper with a constant batch size (and a constant learning rate).
-
-    Args:
-        source: the published curves of one data set.
-        optimizers: labels by short name.
-
-    Returns:
-        One verdict, with a part for each optimizer, by :func:`~sgdm_lib.claims.levels_off`.
-    """
-    parts = {label: levels_off(source, f"{name}/constant") for name, label in optimizers.items()}
-    return combine("With a constant batch size the full gradient norm levels off.", parts)
