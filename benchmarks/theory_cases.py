@@ -236,11 +236,12 @@ def sgd_case(draw: Draw) -> Case:
 
 
 def printed_case(draw: Draw, theorem: str, version: str) -> Case:
-    """Kamo & Iiduka's theorems: repaired for every momentum, printed where T1 proves them."""
+    """Kamo & Iiduka's theorems: repaired for every momentum > 0, printed where T1 proves them."""
     if version == "printed":
         thresholds = theory.momentum_thresholds()
         least = thresholds.theorem_31 if theorem == "3.1" else thresholds.bias
         draw.momentum = float(draw.rng.uniform(least, 0.99))
+    draw.momentum = draw.momentum or 0.01
     limits = theory.lr_limits(draw.momentum, smoothness=draw.smoothness)
     second = limits.second_constant if theorem == "3.1" else limits.second_growth
     limit = (limits.first if version == "printed" else min(limits.first, second)) * draw.unit

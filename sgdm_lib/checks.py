@@ -102,7 +102,7 @@ def choice(name: str, value: Any, allowed: Iterable[str], *, fix: str = "") -> s
     ValueError: optimizer must be one of nshb, shb, got 'nhsb': did you mean 'nshb'?
     """
     words = list(allowed)
-    if value not in words:
+    if not isinstance(value, str) or value not in words:
         near = get_close_matches(str(value), words, n=1)
         fix = fix or (f"did you mean {near[0]!r}?" if near else "")
         shown = ", ".join(words) if len(words) <= 12 else f"the {len(words)} known names"

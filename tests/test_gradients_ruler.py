@@ -18,6 +18,7 @@ from sgdm_lib.gradients import (
     Drop,
     GradientNoise,
     Ruler,
+    augmented_reading,
     chain,
     decompose_by_reference,
     decompose_drop,
@@ -232,3 +233,18 @@ def test_a_net_of_the_catalogue_reads_alike_in_one_pass_and_batch_by_batch():
     net, (x, y) = models.build("cnn_bn", (1, 8, 8), 10, seed=0), images(40)
     one, other = (read_both(net, (x.float(), y), 8, chunk=chunk) for chunk in (40, 8))
     assert one["authors"] == pytest.approx(other["authors"], rel=1e-4)
+
+
+def test_augmented_reading_is_the_root_mean_square_over_all_augmentations():
+    """Three samples, two equally likely gradients each: all eight passes written out."""
+    gradients = np.random.default_rng(0).standard_normal((3, 2, 4))
+    passes = [
+        gradients[np.arange(3), list(draw)].mean(0) for draw in itertools.product((0, 1), repeat=3)
+    ]
+    mean_square = np.mean([(g**2).sum() for g in passes])
+    true = np.linalg.norm(gradients.mean((0, 1)))
+    variance = ((gradients - gradients.mean(1, keepdims=True)) ** 2).sum(-1).mean()
+    assert augmented_reading(true, variance, 3) == pytest.approx(mean_square**0.5)
+    assert augmented_reading(0.0, 2.5**2, 50_000) == pytest.approx(0.0112, abs=1e-4)
+    with pytest.raises(ValueError, match="augmentation_variance must be a finite number >= 0"):
+        augmented_reading(1.0, -1.0, 3)

@@ -243,6 +243,18 @@ def test_time_follows_from_a_measured_speed():
     assert "of training, instead of 32 s" in str(r)
 
 
+def test_a_momentum_that_is_next_to_nothing_is_none():
+    tiny, none = recommend(**GOOD, momentum=1e-300), recommend(**GOOD, momentum=0.0)
+    np.testing.assert_allclose(lr_of_every_step(tiny.plan), lr_of_every_step(none.plan))
+
+
+def test_the_pace_is_told_as_one_of_two():
+    text = str(recommend(**GOOD, momentum=0.5))
+    assert "cheapest" not in text
+    assert "when the target is not known beforehand" in text
+    assert "for one known target the same bound prefers an lr that grows as fast as" in text
+
+
 def test_schedules_travel_as_json():
     r = recommend(n_train=1_000, epochs=20, batch_size=8, largest_batch_size=64, lr=0.1)
     back = TrainingPlan(
@@ -259,7 +271,9 @@ def test_reads_like_a_plan():
     for said in ("Cost: ", "Guarantee: T3 applies", "- Assumed: ", "- Not known: ", "Theorems 3.1"):
         assert said in text
     assert page.count("<tr>") == 1 + len(r.plan.stages)
-    assert "||grad f||" in page
+    assert "E‖∇f‖²" in page
+    for ascii_ in ("||", "sigma^2", "Delta", "-&gt;", "->"):
+        assert ascii_ not in page
     assert page.count("<li>") == len(r.reasons)
 
 
@@ -282,6 +296,7 @@ GOOD = {"n_train": 1_000, "epochs": 20, "batch_size": 8, "largest_batch_size": 6
         ({"smoothness": 0}, "smoothness must be a finite number > 0, got 0"),
         ({"speed": (0.1, -1)}, "speed .* got -1: give seconds of a step"),
         ({"speed": (0.1,)}, "speed must be two numbers"),
+        ({"n_train": 10**12}, "must give at most 100,000,000 steps, got 2,500,000,000,000: start"),
     ],
 )
 def test_bad_input(change, message):

@@ -146,19 +146,11 @@ def test_t2_lies_below_its_closed_form_under_stage_growth(growth, momentum):
     lr = theory.staged(0.0005, growth, 5, 200)
     average = theory.look_ahead(lr, momentum)
     ratios = average[1:] / average[:-1]
-    if growth > 1:
-        assert ratios.max() == pytest.approx(theory.stage_growth_ratio(growth, momentum), rel=1e-3)
+    if growth > 1:  # the look-ahead smooths the jump
+        assert ratios.max() == pytest.approx(growth / (1 + (growth - 1) * momentum), rel=1e-3)
         assert momentum * ratios.max() ** 2 < 1
     closed = theory.growing_lr_bound(lr, momentum, 4, **CONSTANTS)
     assert theory.schedule_certificate(lr, momentum, 4, **CONSTANTS).bound[-1] <= closed[-1]
-
-
-@FEW
-@given(st.floats(0.01, 0.99))
-def test_stage_growth_below_two_suits_every_momentum(momentum):
-    edge = 1 + 1 / math.sqrt(momentum)
-    assert edge > 2
-    assert momentum * theory.stage_growth_ratio(edge, momentum) ** 2 == pytest.approx(1)
 
 
 @FEW

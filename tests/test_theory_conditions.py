@@ -152,8 +152,6 @@ def test_other_bad_input():
         theory.theorem_31_condition(0.01, 0.5, smoothness=1, version="new")
     with pytest.raises(ValueError, match="batch_size must be constant"):
         theory.theorem_31_bound(0.01, 0.5, [1, 2], steps=2, **CONSTANTS)
-    with pytest.raises(ValueError, match="use growth_factor"):
-        theory.growth_factor_printed(0.5, 4)
 
 
 # --- Kamo & Iiduka -----------------------------------------------------------------------------
@@ -162,8 +160,9 @@ def test_other_bad_input():
 @FEW
 @given(st.floats(0.01, 0.99), st.floats(1.001, 50))
 def test_the_constant_of_theorem_32_simplifies(momentum, growth):
-    if abs(momentum**2 * growth - 1) > 1e-3:
-        printed = theory.growth_factor_printed(momentum, growth)
+    b2 = momentum**2
+    if abs(b2 * growth - 1) > 1e-3:
+        printed = growth / (b2 * growth - 1) * (b2 / (1 - b2) - 1 / (growth - 1))
         assert printed == pytest.approx(theory.growth_factor(momentum, growth), rel=1e-6)
 
 
@@ -256,6 +255,36 @@ def test_with_noise_the_printed_theorem_31_fails_below_0_07():
     assert case.violated
     assert case.lr < case.stability_limit
     assert not theory.counterexample(0.08, **own).violated
+
+
+def test_for_a_single_step_the_printed_theorem_31_fails_below_0_094():
+    edge = theory.momentum_thresholds()
+    assert edge.single_step == pytest.approx((math.sqrt(128) - 10) / 14, abs=1e-9)
+    assert edge.floor < edge.single_step < edge.bias
+    own = {"variance": 1.0, "start": 1e3, "steps": 1, "fraction": 1.0}
+    for momentum, ratio in [(0.08, 0.90), (0.09, 0.97), (0.10, 1.04)]:
+        case = theory.counterexample(momentum, **own)
+        assert case.bound / case.measured == pytest.approx(ratio, abs=0.005)
+        assert case.violated is (ratio < 1)
+        # at T = 1 on x^2/2: 2 Delta against 2 Delta/eta, by hand
+        assert case.measured == 1e6
+        noise = case.lr * theory.constant_batch_factor(momentum)
+        assert case.bound == pytest.approx(1e6 / case.lr + noise)
+
+
+@pytest.mark.parametrize("version", ["printed", "repaired"])
+def test_the_papers_theorems_ask_for_momentum(version):
+    for condition in (theory.theorem_31_condition, theory.lemma_a4_condition):
+        for lr in (1e-6, 1000.0):
+            verdict = condition(lr, 0.0, smoothness=1.0, version=version)
+            assert not verdict
+            assert verdict.condition == "momentum > 0"
+    with pytest.raises(ValueError, match="does not apply: momentum > 0"):
+        theory.theorem_31_bound(0.1, 0.0, 8, steps=3, version=version, **CONSTANTS)
+    with pytest.raises(ValueError, match="does not apply: momentum > 0"):
+        theory.theorem_32_bound(
+            0.1, 0.0, 8, growth=2, stage_steps=1, steps=3, version=version, **CONSTANTS
+        )
 
 
 @pytest.mark.parametrize(

@@ -24,22 +24,10 @@ def test_stage_sum_bounds_every_number_of_stages(b, growth, k, stages):
 
 @FEW
 @given(st.integers(1, 64), st.floats(1.05, 4), st.integers(1, 5), st.integers(1, 10))
-def test_epoch_based_growth_has_few_steps_and_a_small_sum(b, growth, epochs, stages):
+def test_epoch_based_growth_has_few_steps(b, growth, epochs, stages):
     sizes = b * growth ** np.arange(stages)
     counts = epochs * np.ceil(1000 / sizes)
-    assert (counts / sizes).sum() <= theory.inverse_sum_epochs(b, growth, epochs, 1000)
     assert counts.sum() <= theory.steps_epochs(b, growth, epochs, 1000, stages)
-
-
-@FEW
-@given(st.integers(1, 64), st.floats(0.01, 5), st.sampled_from([1, 1.5, 2, 3]))
-def test_polynomial_growth_sum(b, slope, power):
-    t = np.arange(3000)
-    batches = (b ** (1 / power) + slope * t) ** power
-    limit = theory.inverse_sum_polynomial(b, slope, power, steps=3000)
-    assert (1 / batches).sum() <= limit
-    tail = 0.0 if power == 1 else batches[-1] ** (1 / power - 1) / (slope * (power - 1))
-    assert limit <= (1 / batches).sum() + 1 / b + tail  # the integral lies below the sum
 
 
 @FEW
@@ -53,8 +41,7 @@ def test_hierarchy_is_t3_in_closed_form(case, stages, momentum):
         lr=lr,
         momentum=momentum,
         batch_size=b,
-        variance=2.5,
-        initial_gap=0.7,
+        **CONSTANTS,
         stage_steps=k,
         lr_growth=lr_growth,
         batch_growth=batch_growth,
@@ -75,6 +62,7 @@ def test_the_rates_of_the_hierarchy():
         "lr": 0.01,
         "momentum": 0.9,
         "batch_size": 8,
+        "smoothness": 1e-6,
         "variance": 1,
         "initial_gap": 1,
         "stage_steps": 100,
@@ -87,6 +75,24 @@ def test_the_rates_of_the_hierarchy():
     assert at["iii"][1] / at["iii"][0] == pytest.approx(1.2**-40, rel=1e-2)  # gamma^-M
     with pytest.raises(ValueError, match="needs gamma < delta"):
         theory.hierarchy_bound("iii", 3, **{**own, "batch_growth": 1.1})
+
+
+def test_hierarchy_refuses_what_t3_does_not_cover():
+    own = {"lr": 0.1, "momentum": 0.9, "batch_size": 8, "stage_steps": 100, **CONSTANTS}
+    grows = own | {"batch_growth": 2.0}
+    with pytest.raises(ValueError, match="stages must be at most 1 in"):  # 0.81 * 1.5 > 1
+        theory.hierarchy_bound("iii", 100, lr_growth=1.5, **grows)
+    with pytest.raises(ValueError, match=r"T3 .* does not apply: lr <= \(1\+beta\)/L"):
+        theory.hierarchy_bound("i", 5, **own | {"lr": 1000})
+    # the last admissible number of stages is growth_stage_limit's, and T3 itself agrees
+    most = theory.growth_stage_limit(0.1, 1.2, 0.9, smoothness=1.3) + 1
+    closed = theory.hierarchy_bound("iii", most, lr_growth=1.2, **grows)
+    lr, b = theory.staged(0.1, 1.2, most, 100), theory.staged(8, 2, most, 100)
+    assert closed >= theory.lyapunov_bound(lr, 0.9, b, **CONSTANTS)[-1]
+    with pytest.raises(ValueError, match=f"stages must be at most {most}"):
+        theory.hierarchy_bound("iii", most + 1, lr_growth=1.2, **grows)
+    lr, b = theory.staged(0.1, 1.2, most + 1, 100), theory.staged(8, 2, most + 1, 100)
+    assert not theory.lyapunov_condition(lr, 0.9, smoothness=1.3)
 
 
 @FEW
@@ -201,6 +207,94 @@ def test_exponents_of_growing_stage_lengths(r, delta):
     assert got == pytest.approx(theory.sfo_exponent_stage_lengths(r, delta), rel=0.06)
 
 
+# --- what growth costs -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nu", [1.0, 0.7])
+def test_tuned_lr_gives_mccandlishs_curve_and_fixed_lr_does_not(nu):
+    b = np.geomspace(1, 1e6, 25)
+    _, steps, sfo = theory.tuned_lr_cost(b, 0.3, 0.9, nu=nu, **CONSTANTS)
+    knee = float(theory.tuned_knee(0.3, 0.9, variance=2.5, nu=nu))
+    least_steps = 4 * 0.7 * 1.3 * theory.curvature_factor(0.9, nu=nu) / 0.3**2
+    least_sfo = 2 * 0.7 * 1.3 * theory.noise_factor(0.9, nu=nu) * 2.5 / 0.3**4
+    np.testing.assert_allclose(steps, least_steps * (1 + knee / b))
+    np.testing.assert_allclose(sfo, least_sfo * (1 + b / knee))
+    # their own form, (S/S_min - 1)(E/E_min - 1) = 1: no wall, SFO rises with b throughout
+    np.testing.assert_allclose((steps / least_steps - 1) * (sfo / least_sfo - 1), 1)
+    wall = C.noise / 0.3**2  # at a fixed lr no number of steps will do below it
+    assert np.isinf(theory.steps_to_target(0.99 * wall, 0.3, C))
+
+
+GROWN = 1.2
+TOP = theory.constant_lr_limit(0.9, smoothness=1.0) / 2
+
+
+def joint_cost(power, stages, eps2=0.007, steps=2_000):
+    """SFO for batch sizes growing like lr^power, lr to TOP by 1.2 a stage, b_0 tuned (T2)."""
+    lr = theory.staged(TOP / GROWN ** (stages - 1), GROWN, stages, steps)
+    shape = theory.staged(1.0, GROWN**power, stages, steps)
+    one = {"smoothness": 1.0, "variance": 1.0, "initial_gap": 1.0}
+    return theory.tuned_batch_cost(lr, 0.9, shape, eps2**0.5, **one)[1]
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [(20, (1, 0.522, 0.613, 1.0, 6.78)), (40, (1, 0.275, 0.357, 1.0, 133))],
+)
+def test_for_a_known_target_the_batch_should_grow_like_the_lr(stages, expected):
+    costs = np.array([joint_cost(power, stages) for power in (0, 1, 1.5, 2, 3)])
+    np.testing.assert_allclose(costs / costs[0], expected, rtol=0.01)
+    fine = np.linspace(0.5, 1.5, 21)
+    best = fine[np.argmin([joint_cost(power, stages) for power in fine])]
+    assert best == pytest.approx(1.0, abs=0.051)  # delta = gamma, not gamma^2
+    assert theory.optimal_batch_growth(GROWN, known_target=True) == GROWN
+
+
+def test_with_batches_proportional_to_the_lr_only_the_sum_of_the_lr_counts():
+    steps, one = 40_000, {"smoothness": 1.0, "variance": 1.0, "initial_gap": 1.0}
+    lr = theory.staged(TOP / GROWN**19, GROWN, 20, 2_000)
+    small = [
+        theory.tuned_batch_cost(rate / 50, 0.9, shape, 0.7, **one)[1]
+        for rate, shape in ((lr, lr), (np.full(steps, lr.mean()), 1.0))
+    ]
+    assert small[0] == pytest.approx(small[1], rel=0.01)  # to leading order in the lr
+
+
+def test_tuned_batch_cost_reaches_the_target_exactly():
+    lr = np.linspace(0.03, 0.001, 900)
+    scale, sfo = theory.tuned_batch_cost(lr, 0.9, lr, 0.6, **CONSTANTS)
+    bound = theory.schedule_certificate(lr, 0.9, scale * lr, **CONSTANTS).bound[-1]
+    assert bound == pytest.approx(0.36)
+    assert sfo == pytest.approx((scale * lr).sum())
+    assert theory.tuned_batch_cost(lr, 0.9, lr, 0.05, **CONSTANTS) == (math.inf, math.inf)
+
+
+def test_the_window_of_the_exponents_is_nearly_empty():
+    """The bound's exponent is about targets above the trivial ||grad f||^2 <= 2 L Delta."""
+    low, high = theory.exponent_window(GROWN, 50, TOP, smoothness=1, initial_gap=1)
+    lr = theory.staged(TOP / GROWN**160, GROWN, 161, 50)
+    one = {"smoothness": 1.0, "variance": 1.0, "initial_gap": 1.0}
+    sizes = theory.staged(50 * lr[0] ** 2, GROWN**2, 161, 50)
+    bound = theory.schedule_certificate(lr, 0.9, sizes, **one).bound
+    assert bound[49::50][-82:].min() > high**2 == pytest.approx(2)  # 0 of 82 stages say anything
+    assert np.sqrt(bound.min()) > low
+    # T >= K >= (gamma-1)/(gamma L eta_cap) L Delta/eps^2: not "only log steps"
+    assert pytest.approx(4.41, abs=0.01) == 0.2 / (1.2 * TOP)
+    assert 50 * low**2 == pytest.approx(4.41, abs=0.01)
+
+
+def test_stages_of_equal_epochs_have_no_exponent():
+    """Kondo & Iiduka's ten-fold growth: each stage as many samples, so ever fewer steps."""
+    gamma, found = 10 ** (1 / 9), []
+    for stages in (1, 5, 10, 20):
+        m = np.arange(stages)
+        steps = 30 * np.ceil(50_000 / (8 * 2.0**m)).astype(int)
+        lr, b = np.repeat(0.1 * gamma**m, steps), np.repeat(8 * 2.0**m, steps)
+        own = {"smoothness": 1e-3, "variance": 1.0, "initial_gap": 1.0}
+        found.append(theory.lyapunov_bound(lr, 0.87, b, **own)[-1])
+    assert found == pytest.approx([0.126, 0.074, 0.066, 0.064], abs=6e-4)
+
+
 def test_cost_input_is_checked():
     with pytest.raises(ValueError, match="does not apply"):
         theory.coefficients(1.0, 0.9, **CONSTANTS)
@@ -208,6 +302,6 @@ def test_cost_input_is_checked():
         theory.critical_batch_size(0.0, C)
     with pytest.raises(ValueError, match="growth must be a finite number > 1"):
         theory.inverse_sum_stages(8, 1, 10)
-    own = {"lr": 1, "momentum": 0, "batch_size": 1, "variance": 1, "initial_gap": 1}
+    own = {"lr": 1, "momentum": 0, "batch_size": 1, **CONSTANTS}
     with pytest.raises(ValueError, match="case must be one of i, ii, iii"):
         theory.hierarchy_bound("iv", 1, stage_steps=1, **own)

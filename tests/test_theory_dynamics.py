@@ -22,7 +22,8 @@ def transition(h, momentum, nu):
 @FEW
 @given(st.floats(1e-3, 60), MOMENTA, st.floats(0, 1))
 def test_spectral_radius_is_the_largest_eigenvalue(h, momentum, nu):
-    expected = np.abs(np.linalg.eigvals(transition(h, momentum, nu))).max()
+    roots = np.abs(np.linalg.eigvals(transition(h, momentum, nu)))
+    expected = roots.max() if nu > 0 else abs(1 - h)  # nu = 0: the buffer's root is not used
     got = theory.spectral_radius(2.0, h / 2, momentum, nu=nu)
     assert float(got) == pytest.approx(expected, rel=1e-5, abs=1e-7)
 
@@ -137,7 +138,15 @@ def test_exact_moments_over_more_steps_than_one_chunk():
     assert whole[-1] == pytest.approx(float(theory.stationary_floor(1, 0.3, 0.9, variance=1)))
 
 
-def test_paths_and_the_zero_start():
+@pytest.mark.parametrize("h", [0.2, 1.0, 1.7, 2.5])
+def test_without_weight_on_the_buffer_the_radius_is_that_of_sgd(h):
+    got = theory.spectral_radius(1.0, h, [0.0, 0.5, 0.9], nu=0.0)
+    assert got == pytest.approx(np.full(3, abs(1 - h)))
+    path = theory.quadratic_path(1.0, 1.0, h, 0.9, steps=30, nu=0.0).ravel()
+    np.testing.assert_allclose(np.abs(path), abs(1 - h) ** np.arange(31), atol=1e-12)
+
+
+def test_paths():
     path = theory.quadratic_path([1.0, 4.0], [1.0, -1.0], 0.2, 0.9, steps=60)
     norms = theory.exact_gradient_norms([1.0, 4.0], [1.0, -1.0], 0.2, 0.9, steps=61)
     np.testing.assert_allclose((path**2) @ np.array([1.0, 16.0]), norms, rtol=1e-8)
@@ -145,11 +154,6 @@ def test_paths_and_the_zero_start():
     np.testing.assert_allclose(shb, path, rtol=1e-8)
     qhm = theory.quadratic_path(1.0, 1.0, 0.2, 0.9, steps=1, nu=0.7)
     assert qhm[1, 0] == pytest.approx(1 - 0.2 * (0.3 + 0.7 * 0.1))
-    buffer, seen = 0.0, []
-    for _ in range(5):
-        buffer = 0.9 * buffer + 0.1
-        seen.append(buffer)
-    np.testing.assert_allclose(theory.zero_start_factor(0.9, 5), seen)
 
 
 # --- problems ----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from 2 stages to 8: a floor keeps nearly all of it, 1/sqrt(T) half, 1/T a quarte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -22,6 +23,7 @@ import numpy.typing as npt
 
 from sgdm_lib import theory
 from sgdm_lib.checks import choice
+from sgdm_lib.claims import joint_growth
 from sgdm_lib.claims.verdict import Verdict, combine
 
 LR, MOMENTUM, BATCH_SIZE, VARIANCE = 0.01, 0.9, 8.0, 100.0
@@ -29,7 +31,7 @@ STAGE, SHORT, LONG = 2_500, 2, 8
 BATCH_GROWTH, LR_GROWTH = 2.0, 1.2
 CURVATURES = np.geomspace(1e-3, 1.0, 16)
 START = np.sqrt(2 / CURVATURES / CURVATURES.size)
-DECAYS = {"constant": "constant lr", "cosine": "cosine", "diminishing": "1/sqrt(t)"}
+DECAYS = {"constant": "constant lr", "cosine": "cosine", "diminishing": "1/√t"}
 KEPT_BY_A_FLOOR, LOST_BY_CONVERGENCE = 0.7, 0.6
 
 STATEMENTS = {
@@ -113,7 +115,7 @@ def constant_batch_keeps_noise() -> Verdict:
     'mixed'
     """
     parts = {f"T3, {words}": _floor_of_bound(lr) for lr, words in DECAYS.items()}
-    parts["T2, 1/sqrt(t)"] = _keeps("the bound T2", _fall(bound, "T2", "constant", "diminishing"))
+    parts["T2, 1/√t"] = _keeps("the bound T2", _fall(bound, "T2", "constant", "diminishing"))
     parts |= {
         f"exact, {words}": _keeps("the exact value", _fall(least, "constant", lr))
         for lr, words in DECAYS.items()
@@ -141,18 +143,27 @@ def growing_batch_converges() -> Verdict:
 def both_growing_is_faster() -> Verdict:
     """L3t: (iii) with the learning rate growing too, the norm is lower than under (i) and (ii).
 
+    True of the bound T3, here against every schedule of (i) and (ii). Of the exact value it depends
+    on the setting: see the map of :mod:`sgdm_lib.claims.joint_growth`, against (ii) with a constant
+    learning rate.
+
     >>> both_growing_is_faster().outcome
-    'holds'
+    'mixed'
     """
-    others = [(batch, lr) for batch in ("constant", "growing") for lr in DECAYS]
-    parts = {}
-    for batch, lr in others:
-        label = f"{'(i)' if batch == 'constant' else '(ii)'} {DECAYS[lr]}"
+    in_bound, exact = {}, {}
+    for batch, lr in ((batch, lr) for batch in ("constant", "growing") for lr in DECAYS):
+        label = f"against {'(i)' if batch == 'constant' else '(ii)'} {DECAYS[lr]}"
         ratio = bound("T3", "growing", "growing") / bound("T3", batch, lr)
-        parts[f"T3, against {label}"] = _below("the bound T3", ratio)
-        ratio = least("growing", "growing") / least(batch, lr)
-        parts[f"exact, against {label}"] = _below("the exact value", ratio)
-    return combine(STATEMENTS["L3t"], parts)
+        in_bound[label] = _below("the bound T3", ratio)
+    found = joint_growth.comparisons()
+    for name, one in found.items():
+        exact[name] = _below("the exact value", one.ratio)
+    parts = {
+        "the bound T3": combine("", in_bound),
+        f"exact, in {len(exact)} settings": combine("", exact),
+    }
+    verdict = combine(STATEMENTS["L3t"], parts)
+    return replace(verdict, evidence=f"{verdict.evidence} {joint_growth.summary(found)}")
 
 
 JUDGED: Mapping[str, Callable[[], Verdict]] = MappingProxyType(

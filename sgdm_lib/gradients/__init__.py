@@ -12,6 +12,7 @@ from sgdm_lib.gradients.full import full_gradient, full_gradient_norm, has_batch
 from sgdm_lib.gradients.noise import GradientNoise, gradient_noise
 from sgdm_lib.gradients.ruler import (
     Ruler,
+    augmented_reading,
     expected_reading,
     log_spread,
     running_minimum,
@@ -27,6 +28,7 @@ __all__ = [
     "chain",
     "decompose_by_reference",
     "decompose_drop",
+    "augmented_reading",
     "expected_reading",
     "full_gradient",
     "full_gradient_norm",

@@ -175,6 +175,34 @@ def expected_reading(noise: GradientNoise, n_train: int, batch_size: int) -> flo
     return math.sqrt(total**2 * noise.full_gradient_norm**2 + (total - 1) ** 2 * spread)
 
 
+def augmented_reading(
+    full_gradient_norm: float, augmentation_variance: float, n_train: int
+) -> float:
+    """Expect the reading R of one pass over augmented images: sqrt(E R^2).
+
+        E R^2 = || grad f ||^2 + sigma_aug^2 / n
+
+    A pass draws one random augmentation for each of the n samples. f is the loss averaged over the
+    augmentations too; the mean of n independent errors of variance sigma_aug^2 is left. So the
+    instrument has a floor of sigma_aug/sqrt(n) at any batch size, even where grad f is zero.
+
+    Args:
+        full_gradient_norm: ||grad f||.
+        augmentation_variance: sigma_aug^2, the variance of one sample's gradient over its
+            augmentations, averaged over the samples.
+        n_train: n, the samples of the pass.
+
+    Raises:
+        ValueError: if a number is negative or n is not positive.
+
+    >>> round(augmented_reading(0.0, 2.5**2, 50_000), 4)  # where the published curves flatten
+    0.0112
+    """
+    norm = number("full_gradient_norm", full_gradient_norm, at_least=0)
+    variance = number("augmentation_variance", augmentation_variance, at_least=0)
+    return math.sqrt(norm**2 + variance / integer("n_train", n_train, at_least=1))
+
+
 def running_minimum(measurements: int, spread: float) -> float:
     """Median of the smallest of k readings that scatter about 1 and do not fall at all.
 

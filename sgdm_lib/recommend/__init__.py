@@ -23,6 +23,9 @@ from sgdm_lib.schedules import Schedule, as_schedule
 __all__ = ["Cost", "GrowthGuarantee", "Recommendation", "recommend"]
 
 
+MOST_STEPS = 10**8  # T3 is asked at every step
+
+
 @dataclass(frozen=True)
 class Cost:
     """What a plan costs, and what the same epochs cost at its first batch size throughout."""
@@ -118,8 +121,9 @@ def recommend(
     Raises:
         ValueError: if a value is out of range or the values do not fit each other.
 
-    Source: the growth condition follows from the Lyapunov function of Kondo & Iiduka (2508.03105);
-    the pace sqrt(delta) from the SFO exponents of :mod:`sgdm_lib.theory`.
+    Source: the growth condition follows from the Lyapunov function of Kondo & Iiduka (2508.03105).
+    The pace sqrt(delta) has the smallest SFO exponent in the bound T2 when the target is not known
+    (:func:`sgdm_lib.theory.optimal_batch_growth`); for a known target the bound prefers delta.
 
     >>> r = recommend(n_train=50_000, epochs=300, batch_size=8, largest_batch_size=1024, lr=0.1)
     >>> [(stage.batch_size, stage.epochs) for stage in r.plan.stages]
@@ -145,6 +149,12 @@ def recommend(
     top = math.inf if smoothness is None else _half_limit(smoothness, momentum, optimizer)
     sizes = shape.batch_ladder(start, cap, shape.check_stages(stages, epochs))
     lengths = shape.stage_lengths(epochs, warmup, len(sizes))
+    most = epochs * -(-n_train // start)
+    if most > MOST_STEPS:
+        raise ValueError(
+            f"n_train, epochs and batch_size must give at most {MOST_STEPS:,} steps, got "
+            f"{most:,}: start from a larger batch or take fewer epochs"
+        )
     steps = [days * -(-n_train // size) for size, days in zip(sizes, lengths, strict=True)]
     warm = shape.warmup_steps(epochs, warmup, -(-n_train // start), steps[0])
     lrs = shape.stage_lrs(lr, sizes, momentum, lr_growth, top)

@@ -67,12 +67,14 @@ def growth_reason(
         )
     limit = fastest_lr_growth(momentum)
     half, root = half_growth(momentum), (sizes[1] / sizes[0]) ** 0.5
-    bounds = f"the square root of the batch's growth ({root:.3g}, the cheapest pace: chapter 'The "
-    bounds += f"price') and {half:.3g}, half-way to the {limit:.4g}-fold jump from which on"
     return (
-        f"Growth of the lr: {span}, at each jump of the batch by the smaller of {bounds} T3's "
-        f"growth condition fails at momentum {momentum:g} (chapter 'Schedules and the Lyapunov "
-        "function'). The other half of that room is left for the curvature."
+        f"Growth of the lr: {span}, at each jump of the batch by the smaller of two factors: the "
+        f"square root of the batch's growth, {root:.3g}, and {half:.3g}, half-way to the "
+        f"{limit:.4g}-fold jump from which on T3's growth condition fails at momentum {momentum:g} "
+        "(chapter 'Schedules and the Lyapunov function'). The other half of that room is left for "
+        "the curvature. The square root has the smallest exponent in a bound when the target is "
+        "not known beforehand; for one known target the same bound prefers an lr that grows as "
+        "fast as the batch (chapter 'The price')."
     )
 
 
@@ -134,12 +136,23 @@ def html(r: Recommendation) -> str:
     )
     lines = "".join(f"<tr>{_cells(row)}</tr>" for row in rows)
     items = "".join(f"<li>{_bold(reason)}</li>" for reason in r.reasons)
-    return (
+    page = (
         f'<div class="recommendation"><p><strong>{escape(_title(r))}</strong></p>'
         f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>"
         f"<p><strong>Cost:</strong> {escape(cost_line(r.cost))}</p>"
         f"<p><strong>Guarantee:</strong> {escape(str(r.guarantee))}</p><ul>{items}</ul></div>"
     )
+    return _signs(page.replace("-&gt;", "->"))
+
+
+SIGNS = {"E||grad f||^2": "E‖∇f‖²", "sigma^2": "σ²", "Delta": "Δ", "->": "→"}
+
+
+def _signs(text: str) -> str:
+    """The text with mathematical signs, which a page has and not every terminal."""
+    for plain_, sign in SIGNS.items():
+        text = text.replace(plain_, sign)
+    return text
 
 
 def _cells(row: str) -> str:

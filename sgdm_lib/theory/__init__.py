@@ -21,7 +21,6 @@ from .certificate import (
     growing_lr_condition,
     look_ahead,
     schedule_certificate,
-    stage_growth_ratio,
 )
 from .conditions import Admissibility
 from .constant_lr import (
@@ -39,11 +38,10 @@ from .cost import (
     critical_batch_size,
     first_step_below,
     minimal_sfo,
-    optimal_batch_growth,
-    sfo_exponent_lr_growth,
-    sfo_exponent_stage_lengths,
     sfo_to_target,
     steps_to_target,
+    tuned_batch_cost,
+    tuned_knee,
     tuned_lr_cost,
 )
 from .dynamics import (
@@ -52,7 +50,12 @@ from .dynamics import (
     spectral_radius,
     stability_limit,
     stationary_floor,
-    zero_start_factor,
+)
+from .exponents import (
+    exponent_window,
+    optimal_batch_growth,
+    sfo_exponent_lr_growth,
+    sfo_exponent_stage_lengths,
 )
 from .growth import THEOREMS, covered_steps, smoothness_limits
 from .guarantees import Guarantee, guarantees
@@ -63,7 +66,6 @@ from .lyapunov import (
     lyapunov_condition,
     nonincreasing_lr_bound,
     nonincreasing_lr_condition,
-    quotient,
 )
 from .lyapunov_family import (
     lyapunov_family_bound,
@@ -75,7 +77,6 @@ from .printed import (
     LrLimits,
     constant_batch_factor,
     growth_factor,
-    growth_factor_printed,
     lr_limits,
     theorem_31_bound,
     theorem_31_condition,
@@ -105,8 +106,6 @@ from .regimes import (
     growth_penalty,
     growth_stage_limit,
     hierarchy_bound,
-    inverse_sum_epochs,
-    inverse_sum_polynomial,
     inverse_sum_stages,
     staged,
     steps_epochs,
@@ -137,20 +136,18 @@ __all__ = [
     "curvature_factor",
     "decay_noise_factor",
     "exact_gradient_norms",
+    "exponent_window",
     "fastest_lr_growth",
     "first_step_below",
     "growing_lr_bound",
     "growing_lr_condition",
     "growth_factor",
-    "growth_factor_printed",
     "growth_penalty",
     "growth_stage_limit",
     "guarantees",
     "hierarchy_bound",
     "implied_by_constant_lr_bound",
     "initial_gap",
-    "inverse_sum_epochs",
-    "inverse_sum_polynomial",
     "inverse_sum_stages",
     "largest_momentum",
     "lemma_a4_bound",
@@ -170,7 +167,6 @@ __all__ = [
     "optimal_batch_growth",
     "quadratic_path",
     "quadratic_problem",
-    "quotient",
     "rational_problem",
     "regression_problem",
     "running_average",
@@ -184,7 +180,6 @@ __all__ = [
     "smoothness_limits",
     "spectral_radius",
     "stability_limit",
-    "stage_growth_ratio",
     "staged",
     "stationary_floor",
     "steps_epochs",
@@ -193,7 +188,8 @@ __all__ = [
     "theorem_31_condition",
     "theorem_32_bound",
     "theorem_32_condition",
+    "tuned_batch_cost",
+    "tuned_knee",
     "tuned_lr_cost",
     "weight_interval",
-    "zero_start_factor",
 ]

@@ -4,7 +4,8 @@ The auxiliary sequence ``z_t = theta_t - nu beta/(1-beta) etabar_t d_{t-1}`` wit
 average etabar of the schedule obeys ``z_{t+1} = z_t - lam_t g_t``,
 ``lam_t = (1-nu) eta_t + nu etabar_t``: looking ahead is what makes it exist for every schedule.
 `growing_lr_bound` is the closed form for a bounded growth of etabar, decay included.
-Derivation: the book's chapter on schedules.
+Derivation: the book's chapter on schedules. Compare the averaging form of momentum with changing
+steps of Sebbouh, Gower & Defazio (2021).
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import number
 from ._inputs import (
     Array,
     ArrayLike,
     Setting,
     broadcast,
     discounted_sum,
+    is_one,
     momentum_value,
     ratio_or_inf,
     sequence,
@@ -121,7 +122,7 @@ def certificate_condition(
     >>> verdict.ok, verdict.step, round(verdict.value, 3), verdict.limit
     (False, 0, 2.082, 1.0)
     """
-    steps = 1 if steps is None and np.ndim(lr) == 0 else steps
+    steps = 1 if steps is None and is_one(lr) else steps
     s = setting(lr, momentum, smoothness=smoothness, nu=nu, steps=steps, optimizer=optimizer)
     weights, _, z_lr = _weights(s, kappa_value(kappa))
     return _t2_condition(weights, z_lr)
@@ -180,18 +181,6 @@ def schedule_certificate(
     return Certificate(weights, noise_weights, z_lr, ratio_or_inf(total, np.cumsum(weights)))
 
 
-def stage_growth_ratio(growth: float, momentum: float) -> float:
-    """Return how fast etabar grows where the lr jumps by ``growth`` after and before long stages.
-
-    ``r = gamma / (1 + (gamma-1) beta)``: the look-ahead smooths the jump.
-
-    >>> round(stage_growth_ratio(2.0, 0.9), 4)
-    1.0526
-    """
-    growth = number("growth", growth, above=0)
-    return growth / (1 + (growth - 1) * momentum_value(momentum))
-
-
 def growing_lr_condition(
     lr: ArrayLike,
     momentum: float,
@@ -208,7 +197,7 @@ def growing_lr_condition(
     >>> bool(growing_lr_condition([0.01] * 50 + [0.014] * 50, 0.9, smoothness=1.0))
     True
     """
-    steps = 1 if steps is None and np.ndim(lr) == 0 else steps
+    steps = 1 if steps is None and is_one(lr) else steps
     s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
     return _growth(s)[0]
 

@@ -12,13 +12,14 @@ import math
 
 import numpy as np
 
-from ..checks import number
 from ._inputs import (
     Array,
     ArrayLike,
     Setting,
+    is_one,
     lr_unit,
     momentum_value,
+    number,
     ratio_or_inf,
     setting,
 )
@@ -31,18 +32,28 @@ T1 = "T1 (constant lr)"
 def noise_factor(momentum: float, *, nu: float = 1.0, kappa: float = 1.0) -> float:
     """Return T1's noise factor ``C = 1 + sqrt(1+kappa)/kappa nu beta/(1+beta)``.
 
+    Raises:
+        ValueError: if momentum is not in [0, 1), nu not in [0, 1] or kappa not > 0.
+
     >>> round(noise_factor(0.9), 4)
     1.6699
     """
+    momentum, nu = momentum_value(momentum), number("nu", nu, at_least=0, at_most=1)
+    kappa = kappa_value(kappa)
     return 1.0 + math.sqrt(1.0 + kappa) / kappa * nu * momentum / (1.0 + momentum)
 
 
 def curvature_factor(momentum: float, *, nu: float = 1.0, kappa: float = 1.0) -> float:
     """Return ``e = 1/2 + sqrt(1+kappa) nu beta/(1-beta)``: T1's denominator is 1 - L eta e.
 
+    Raises:
+        ValueError: if momentum is not in [0, 1), nu not in [0, 1] or kappa not >= 0.
+
     >>> round(curvature_factor(0.9), 4)
     13.2279
     """
+    momentum, nu = momentum_value(momentum), number("nu", nu, at_least=0, at_most=1)
+    kappa = number("kappa", kappa, at_least=0)
     return 0.5 + math.sqrt(1.0 + kappa) * nu * momentum / (1.0 - momentum)
 
 
@@ -63,9 +74,7 @@ def constant_lr_limit(
     >>> constant_lr_limit(0.0, smoothness=1.0)
     2.0
     """
-    momentum = momentum_value(momentum)
     smoothness = number("smoothness", smoothness, above=0)
-    nu = number("nu", nu, at_least=0, at_most=1)
     least = 0.0 if kappa is None else kappa_value(kappa)
     factor = curvature_factor(momentum, nu=nu, kappa=least)
     return lr_unit(momentum, optimizer) / (smoothness * factor)
@@ -87,7 +96,7 @@ def constant_lr_condition(
     T1 (constant lr) does not apply: lr < 1/(L (1/2 + sqrt(1+kappa) nu beta/(1-beta))), step 0:
     0.1 against 0.0755977, 0.0244 too much
     """
-    steps = 1 if steps is None and np.ndim(lr) == 0 else steps
+    steps = 1 if steps is None and is_one(lr) else steps
     s = setting(lr, momentum, smoothness=smoothness, nu=nu, steps=steps, optimizer=optimizer)
     return _t1_condition(s, kappa)
 
@@ -177,8 +186,8 @@ def _kappas(s: Setting) -> Array:
         return np.ones(1)
     # of r = sqrt(1 + kappa); beyond 1e8 the noise factor is 1 to rounding
     largest = min((1 - 0.5 * s.smoothness * float(s.lr[0])) / drag, 1e8)
-    r = 1 + (largest - 1) * np.geomspace(1e-6, 1 - 1e-6, 400)
-    return np.asarray(r * r - 1)
+    above_one = (largest - 1) * np.geomspace(1e-6, 1 - 1e-6, 400)
+    return np.asarray(above_one * (above_one + 2))  # r^2 - 1, without cancellation
 
 
 def sgd_condition(lr: ArrayLike, *, smoothness: float, steps: int | None = None) -> Admissibility:
@@ -187,7 +196,7 @@ def sgd_condition(lr: ArrayLike, *, smoothness: float, steps: int | None = None)
     >>> sgd_condition([1.0, 2.5], smoothness=1.0).step
     1
     """
-    steps = 1 if steps is None and np.ndim(lr) == 0 else steps
+    steps = 1 if steps is None and is_one(lr) else steps
     s = setting(lr, 0.0, smoothness=smoothness, steps=steps)
     return judge(SGD, [Condition("lr < 2/L", s.lr, 2 / s.smoothness, strict=True)])
 

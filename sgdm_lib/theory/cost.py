@@ -2,6 +2,11 @@
 
 At constant lr T1 reads ``C1/T + C2 mean(1/b_t)``; a target is ``average E||grad f||^2 <= eps^2``.
 SFO counts per-sample gradients, ``N = sum b_t``.
+
+"Critical batch size" has two meanings. Here (`critical_batch_size`) it is the batch size with the
+smallest SFO at a *fixed* lr. McCandlish et al. (1812.06162) mean the knee B of the curve
+``T = T_min (1 + B/b)``, ``N = N_min (1 + b/B)`` with the lr *tuned* for each batch size: that is
+`tuned_lr_cost`, and B is `tuned_knee`.
 """
 
 from __future__ import annotations
@@ -11,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import number
-from ._inputs import Array, ArrayLike, positive, setting
+from ._inputs import Array, ArrayLike, entries, number, positive, setting
+from .certificate import schedule_certificate
 from .constant_lr import constant_lr_condition, curvature_factor, noise_factor
 
 
@@ -65,6 +70,12 @@ def coefficients(
     )
 
 
+def _checked(c: Coefficients) -> Coefficients:
+    if not isinstance(c, Coefficients):
+        raise ValueError(f"c must be Coefficients, got {c!r}: make them with coefficients(...)")
+    return c
+
+
 def _target(target_norm: ArrayLike) -> Array:
     return positive("target_norm", target_norm) ** 2
 
@@ -81,6 +92,7 @@ def steps_to_target(batch_size: ArrayLike, target_norm: ArrayLike, c: Coefficien
     array([   inf, 100.  ,  61.54])
     """
     b, eps2 = positive("batch_size", batch_size), _target(target_norm)
+    c = _checked(c)
     room = eps2 * b - c.noise
     out = np.full(np.shape(room), np.inf)
     return np.divide(c.bias * b, room, out=out, where=room > 0)
@@ -101,7 +113,7 @@ def critical_batch_size(target_norm: ArrayLike, c: Coefficients) -> Array:
     >>> float(critical_batch_size(0.5, Coefficients(bias=4.0, noise=1.0)))
     8.0
     """
-    return 2 * c.noise / _target(target_norm)
+    return 2 * _checked(c).noise / _target(target_norm)
 
 
 def minimal_sfo(target_norm: ArrayLike, c: Coefficients) -> Array:
@@ -112,7 +124,7 @@ def minimal_sfo(target_norm: ArrayLike, c: Coefficients) -> Array:
     >>> float(minimal_sfo(0.5, Coefficients(bias=4.0, noise=1.0)))
     256.0
     """
-    return 4 * c.bias * c.noise / _target(target_norm) ** 2
+    return 4 * _checked(c).bias * c.noise / _target(target_norm) ** 2
 
 
 def tuned_lr_cost(
@@ -128,8 +140,9 @@ def tuned_lr_cost(
     """Return the best constant lr for each batch size with its steps and SFO (T1, kappa 1, NSHB).
 
     ``eta = eps^2 / (2 w)``, ``T = 4 Delta w/eps^4``, ``N = b T`` with
-    ``w = L [e eps^2 + C sigma^2/(2 b)]``: N is flat, then linear in b, with the knee at
-    ``b = C sigma^2/(2 e eps^2)``. The sharp critical batch size belongs to a fixed lr.
+    ``w = L [e eps^2 + C sigma^2/(2 b)]``. So ``T = T_min (1 + B/b)``, ``N = N_min (1 + b/B)`` with
+    ``T_min = 4 L Delta e/eps^2``, ``N_min = 2 L Delta C sigma^2/eps^4`` and B of `tuned_knee`: the
+    curve of McCandlish et al. (1812.06162), without a valley.
 
     >>> lr, steps, sfo = tuned_lr_cost([1, 1e4], 0.1, 0.0, smoothness=1, variance=1, initial_gap=1)
     >>> sfo.round(2)
@@ -146,6 +159,87 @@ def tuned_lr_cost(
     return eps2 / (2 * w), steps, b * steps
 
 
+def tuned_knee(
+    target_norm: ArrayLike, momentum: float, *, variance: float, nu: float = 1.0
+) -> Array:
+    """Return the knee ``B = C sigma^2/(2 e eps^2)`` of the cost at tuned lr (T1, kappa 1).
+
+    At b = B both steps and SFO are twice their least value. McCandlish et al. call such a B the
+    critical batch size; unlike `critical_batch_size` it minimises nothing.
+
+    >>> round(float(tuned_knee(0.1, 0.0, variance=1.0)), 6)
+    100.0
+    """
+    s2 = number("variance", variance, at_least=0)
+    factor = noise_factor(momentum, nu=nu) / curvature_factor(momentum, nu=nu)
+    return factor * s2 / (2 * _target(target_norm))
+
+
+def tuned_batch_cost(
+    lr: ArrayLike,
+    momentum: float,
+    batch_shape: ArrayLike,
+    target_norm: float,
+    *,
+    smoothness: float,
+    variance: float,
+    initial_gap: float,
+    optimizer: str = "nshb",
+) -> tuple[float, float]:
+    """Return the smallest multiple of a batch schedule for which T2 reaches a target, and its SFO.
+
+    With batch sizes ``b_t = s w_t``, T2 gives ``[Delta + sigma^2 sum N_t/b_t]/sum A_t = eps^2`` at
+    ``s = sigma^2 sum(N_t/w_t) / (eps^2 sum A_t - Delta)``; the SFO is ``s sum w_t``. For given lr
+    it is least for ``w_t = sqrt(N_t)`` (Cauchy-Schwarz), to leading order for ``w_t = eta_t``: then
+    it depends on the lr through its sum alone.
+
+    Args:
+        lr: eta_t, a number or (T,).
+        momentum: beta.
+        batch_shape: w_t > 0, (T,), or a number where ``lr`` is one value a step.
+        target_norm: eps.
+        smoothness: L.
+        variance: sigma^2.
+        initial_gap: Delta.
+        optimizer: "nshb" or "shb".
+
+    Returns:
+        The factor s and the SFO; inf where no batch size reaches the target in so many steps.
+
+    Raises:
+        ValueError: if T2 does not apply or a value is out of its range.
+
+    >>> scale, sfo = tuned_batch_cost([0.5, 0.5], 0.0, 1.0, 2.0, smoothness=1, variance=1,
+    ...                               initial_gap=1)
+    >>> round(scale, 6), round(sfo, 6)
+    (0.125, 0.25)
+    """
+    s = setting(
+        lr,
+        momentum,
+        batch_shape,
+        smoothness=smoothness,
+        variance=variance,
+        initial_gap=initial_gap,
+        optimizer=optimizer,
+    )
+    found = schedule_certificate(
+        s.lr * s.unit,
+        s.momentum,
+        s.batch_size,
+        smoothness=s.smoothness,
+        variance=s.variance,
+        initial_gap=s.initial_gap,
+        optimizer=optimizer,
+    )
+    room = number("target_norm", target_norm, above=0) ** 2 * float(found.weights.sum())
+    room -= s.initial_gap
+    if room <= 0:
+        return math.inf, math.inf
+    scale = float((found.noise_weights * s.noise).sum()) / room
+    return scale, scale * float(s.batch_size.sum())
+
+
 def first_step_below(bound: ArrayLike, target_norm: float) -> int | None:
     """Return the smallest number of steps after which a bound is at most eps^2; None if never.
 
@@ -156,44 +250,8 @@ def first_step_below(bound: ArrayLike, target_norm: float) -> int | None:
     >>> first_step_below([4.0, 1.0, 0.2], 1.0), first_step_below([4.0], 1.0)
     (2, None)
     """
-    reached = np.asarray(bound) <= number("target_norm", target_norm, above=0) ** 2
+    values = entries("bound", bound)
+    if values.ndim != 1 or np.isnan(values).any():
+        raise ValueError(f"bound must have shape (T,) without NaN, got shape {values.shape}")
+    reached = values <= number("target_norm", target_norm, above=0) ** 2
     return int(np.argmax(reached)) + 1 if reached.any() else None
-
-
-def sfo_exponent_stage_lengths(length_growth: float, batch_growth: float) -> float:
-    """Return p in ``N ~ eps^-p`` for stages of K_0 r^m steps at b_0 delta^m, constant lr.
-
-    ``2 (1 + max(log_r delta, log_delta r))``: 4, the best, at r = delta (up to a logarithm).
-
-    >>> sfo_exponent_stage_lengths(2, 2), sfo_exponent_stage_lengths(2, 4)
-    (4.0, 6.0)
-    """
-    r = math.log(number("length_growth", length_growth, above=1))
-    delta = math.log(number("batch_growth", batch_growth, above=1))
-    return 2 * (1 + max(delta / r, r / delta))
-
-
-def sfo_exponent_lr_growth(lr_growth: float, batch_growth: float) -> float:
-    """Return p in ``N ~ eps^-p`` for stages of equal length, lr times gamma, batch times delta.
-
-    ``2 ln delta/ln gamma`` for delta >= gamma^2, ``2 ln delta/(ln delta - ln gamma)`` for
-    gamma < delta <= gamma^2, inf below: 4, the best, at delta = gamma^2. It holds while the lr
-    stays below its cap (`growth_stage_limit`).
-
-    >>> sfo_exponent_lr_growth(2, 4), sfo_exponent_lr_growth(2, 8), sfo_exponent_lr_growth(2, 2)
-    (4.0, 6.0, inf)
-    """
-    gamma = math.log(number("lr_growth", lr_growth, above=1))
-    delta = math.log(number("batch_growth", batch_growth, above=1))
-    if delta <= gamma:
-        return math.inf
-    return 2 * delta / min(gamma, delta - gamma)
-
-
-def optimal_batch_growth(lr_growth: float) -> float:
-    """Return the batch growth with the smallest exponent for a lr growth: delta = gamma^2.
-
-    >>> optimal_batch_growth(1.5)
-    2.25
-    """
-    return number("lr_growth", lr_growth, above=1) ** 2

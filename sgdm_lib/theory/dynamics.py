@@ -9,25 +9,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import integer, number
-from ._inputs import Array, ArrayLike, lr_unit, positive, sequence, setting
+from ._inputs import (
+    Array,
+    ArrayLike,
+    lr_unit,
+    momentum_value,
+    nonnegative,
+    nu_value,
+    number,
+    numeric,
+    position,
+    positive,
+    setting,
+    whole,
+)
 
 _CHUNK = 4096
 
 
 def _momentum_map(momentum: ArrayLike, optimizer: str) -> tuple[Array, Array]:
     """Return momentum as an array in [0, 1) and the unit of lr that belongs to it."""
-    beta = np.asarray(momentum, dtype=np.float64)
-    if not ((beta >= 0) & (beta < 1)).all():
+    beta = numeric("momentum", momentum)
+    if beta.size == 0 or not ((beta >= 0) & (beta < 1)).all():
         raise ValueError(f"momentum must lie in [0, 1), got {momentum!r}")
     lr_unit(0.0, optimizer)
     return beta, (1 - beta if optimizer == "shb" else np.ones_like(beta))
-
-
-def _nu(nu: float, optimizer: str) -> float:
-    if optimizer == "shb" and nu != 1:
-        raise ValueError(f"nu must be 1 with optimizer='shb', got {nu!r}: QHM is stated with NSHB")
-    return number("nu", nu, at_least=0, at_most=1)
 
 
 def spectral_radius(
@@ -39,6 +45,9 @@ def spectral_radius(
     optimizer: str = "nshb",
 ) -> Array:
     """Return the factor by which the error shrinks a step: largest root of z^2 - tr z + det.
+
+    At nu = 0 (SGD) it is |1 - h|: the other root, beta, belongs to the buffer, which the steps do
+    not use.
 
     Args:
         curvature: lambda > 0; with lr and momentum any shapes that broadcast.
@@ -56,8 +65,10 @@ def spectral_radius(
     0.9487
     """
     beta, unit = _momentum_map(momentum, optimizer)
-    nu = _nu(nu, optimizer)
-    h = positive("curvature", curvature) * np.asarray(lr, dtype=np.float64) / unit
+    nu = nu_value(nu, optimizer)
+    h = positive("curvature", curvature) * nonnegative("lr", lr) / unit
+    if nu == 0.0:
+        return np.abs(1 - h) + np.zeros_like(beta)
     trace, det = 1 + beta - h * (1 - nu * beta), beta * (1 - h * (1 - nu))
     gap = trace * trace - 4 * det
     real = (np.abs(trace) + np.sqrt(np.maximum(gap, 0.0))) / 2
@@ -76,7 +87,7 @@ def stability_limit(
     array([ 2., 38.])
     """
     beta, unit = _momentum_map(momentum, optimizer)
-    nu = _nu(nu, optimizer)
+    nu = nu_value(nu, optimizer)
     return 2 * (1 + beta) / (1 + beta - 2 * nu * beta) * unit / positive("curvature", curvature)
 
 
@@ -113,11 +124,11 @@ def stationary_floor(
     >>> stationary_floor(1.0, [0.1, 1.0], 0.9, variance=1.0).round(5)
     array([0.05013, 0.51351])
     """
-    beta, unit = _momentum_map(momentum, optimizer)
-    nu = _nu(nu, optimizer)
+    beta = momentum_value(momentum)
+    unit, nu = lr_unit(beta, optimizer), nu_value(nu, optimizer)
     lam = np.atleast_1d(positive("curvatures", curvatures))
     noise = number("variance", variance, at_least=0) / number("batch_size", batch_size, above=0)
-    h = lam * (np.asarray(lr, dtype=np.float64) / unit)[..., None]
+    h = lam * (nonnegative("lr", lr) / unit)[..., None]
     trace, det = 1 + beta - h * (1 - nu * beta), beta * (1 - h * (1 - nu))
     a, c = 1 - nu * beta, beta * (1 - nu)
     top = h * noise / lam.size * ((1 + det) * (a * a + c * c) - 2 * trace * a * c)
@@ -156,7 +167,7 @@ def exact_gradient_norms(
         optimizer: "nshb" or "shb".
 
     Returns:
-        float64 (T,).
+        float64 (T,); inf from the step on at which a diverging run leaves the range of float64.
 
     >>> exact_gradient_norms(1.0, 1.0, 0.5, 0.0, variance=0.4, steps=3).round(3)
     array([1.   , 0.35 , 0.188])
@@ -175,15 +186,16 @@ def exact_gradient_norms(
     rates, noise = s.lr * s.unit, s.noise / lam.size
     gain = 1.0 if optimizer == "shb" else 1.0 - s.momentum
     moments = np.zeros((lam.size, 3, 1))  # E[x^2], E[x m], E[m^2]
-    moments[:, 0, 0] = np.broadcast_to(np.asarray(start, dtype=np.float64), lam.shape) ** 2
+    moments[:, 0, 0] = position("start", start, lam.size) ** 2
     out = np.empty(rates.size)
     for first in range(0, rates.size, _CHUNK):
         part = slice(first, first + _CHUNK)
         matrix, inflow = _moment_maps(lam, rates[part], noise[part], s.momentum, s.nu, gain)
-        for t in range(len(matrix)):
-            out[first + t] = lam**2 @ moments[:, 0, 0]
-            moments = matrix[t] @ moments + inflow[t]
-    return np.maximum(out, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for t in range(len(matrix)):
+                out[first + t] = lam**2 @ moments[:, 0, 0]
+                moments = matrix[t] @ moments + inflow[t]
+    return np.where(np.isfinite(out), np.maximum(out, 0.0), np.inf)
 
 
 def _moment_maps(
@@ -217,30 +229,22 @@ def quadratic_path(
 ) -> Array:
     """Return the noise-free iterates theta_0..theta_steps on a quadratic, (steps+1, d).
 
+    A diverging run ends in infinities.
+
     >>> quadratic_path(1.0, 1.0, 0.5, 0.0, steps=2).ravel()
     array([1.  , 0.5 , 0.25])
     """
     lam = np.atleast_1d(positive("curvatures", curvatures))
-    rate = float(sequence("lr", float(lr), positive=False))
-    beta, _ = _momentum_map(momentum, optimizer)
-    nu, gain = _nu(nu, optimizer), 1.0 if optimizer == "shb" else float(1 - beta)
-    out = np.empty((integer("steps", steps, at_least=0) + 1, lam.size))
-    out[0] = start
+    rate, beta = number("lr", lr, at_least=0), momentum_value(momentum)
+    nu = nu_value(nu, optimizer)
+    gain = 1.0 if optimizer == "shb" else 1 - beta
+    steps = whole("steps", steps, at_least=0)
+    out = np.empty((steps + 1, lam.size))
+    out[0] = position("start", start, lam.size)
     buffer = np.zeros(lam.size)
-    for t in range(steps):
-        gradient = lam * out[t]
-        buffer = beta * buffer + gain * gradient
-        out[t + 1] = out[t] - rate * ((1 - nu) * gradient + nu * buffer)
-    return out
-
-
-def zero_start_factor(momentum: float, steps: int) -> Array:
-    """Return the share of the full step taken at step t under a constant gradient: 1 - beta^(t+1).
-
-    The buffer starts at zero, so SHB and NSHB both begin with 1 - beta of their final step.
-
-    >>> zero_start_factor(0.9, 3).round(3)
-    array([0.1  , 0.19 , 0.271])
-    """
-    beta, _ = _momentum_map(momentum, "nshb")
-    return 1 - beta ** np.arange(1, integer("steps", steps, at_least=1) + 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t in range(steps):
+            gradient = lam * out[t]
+            buffer = beta * buffer + gain * gradient
+            out[t + 1] = out[t] - rate * ((1 - nu) * gradient + nu * buffer)
+    return np.where(np.isnan(out), np.inf, out)

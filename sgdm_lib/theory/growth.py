@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..checks import choice, number
-from ._inputs import Array, ArrayLike, Setting, setting
+from ..checks import choice
+from ._inputs import Array, ArrayLike, Setting, number, sequence, setting
 from .certificate import _weights, certificate_condition
 from .lyapunov import lyapunov_condition, nonincreasing_lr_condition
 
@@ -115,7 +115,7 @@ def covered_steps(
     """
     condition = _CONDITIONS[choice("theorem", theorem, THEOREMS)]
     number("smoothness", smoothness, above=0)
-    rates = np.atleast_1d(np.asarray(lr, dtype=np.float64))
+    rates = np.atleast_1d(sequence("lr", lr, positive=False))
 
     def applies(count: int) -> bool:
         return bool(condition(rates[:count], momentum, smoothness=smoothness, optimizer=optimizer))

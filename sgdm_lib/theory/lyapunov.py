@@ -3,20 +3,24 @@
 With ``m_t = beta m_{t-1} + (1-beta) g_t`` the function ``f(theta_t) + A_{t-1} ||m_{t-1}||^2``,
 ``A_t = (eta_t - L (1-beta) eta_t^2) / (2 (1-beta))``, removes the product of grad f and m.
 The price is a noise floor sigma^2/b that does not shrink with the lr.
-Source: Lyapunov function of Kondo & Iiduka (2508.03105); the bounds are what follows from it.
+Source: Lyapunov function of Kondo & Iiduka (2508.03105); the bounds are what follows from it. The
+range of T3Q and of T3x is the classical one of the heavy ball on nonconvex functions, with the same
+kind of Lyapunov function: Zavriev & Kostyuk (1993), iPiano (Ochs et al. 2014); with stochastic
+gradients Mai & Johansson (2020).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..checks import number
 from ._inputs import (
     Array,
     ArrayLike,
     Setting,
+    is_one,
     lr_unit,
     momentum_value,
+    number,
     ratio_or_inf,
     setting,
 )
@@ -29,7 +33,7 @@ T3X = "T3x (weighted Lyapunov)"
 
 def _single(lr: ArrayLike, steps: int | None) -> int | None:
     """A constant lr is judged over two steps, so that it may be used for any number of them."""
-    return 2 if steps is None and np.ndim(lr) == 0 else steps
+    return 2 if steps is None and is_one(lr) else steps
 
 
 def lyapunov_condition(
@@ -145,19 +149,6 @@ def largest_momentum(growth: float) -> float:
     return number("growth", growth, at_least=1) ** -0.5
 
 
-def quotient(lr: float, momentum: float, *, smoothness: float, optimizer: str = "nshb") -> float:
-    """Return T3Q's ``Q = 2 beta + (1-beta)/(1 - L eta_0/2)``; at most 2 iff L eta_0 <= 1.
-
-    >>> round(quotient(1.0, 0.9, smoothness=1.0), 12)
-    2.0
-    """
-    momentum = momentum_value(momentum)
-    unit = lr_unit(momentum, optimizer)
-    limit = 2 * unit / number("smoothness", smoothness, above=0)
-    rate = number("lr", lr, at_least=0, below=limit, fix="T3Q needs lr < 2/L") / unit
-    return 2 * momentum + (1 - momentum) / (1 - smoothness * rate / 2)
-
-
 def nonincreasing_lr_condition(
     lr: ArrayLike,
     momentum: float,
@@ -195,8 +186,9 @@ def nonincreasing_lr_bound(
 ) -> Array:
     """Bound the lr-weighted average of E||grad f||^2 for every non-increasing lr < 2/L (T3Q).
 
-    ``[Q Delta/(1-beta) + (Q-1) sigma^2 sum eta_t/b_t] / sum eta_t``, Q as in `quotient`, for every
-    horizon. At momentum 0 and a constant lr it is the classical SGD bound.
+    ``[Q Delta/(1-beta) + (Q-1) sigma^2 sum eta_t/b_t] / sum eta_t`` for every horizon, with
+    ``Q = 2 beta + (1-beta)/(1 - L eta_0/2)``, which is at most 2 exactly for L eta_0 <= 1. At
+    momentum 0 and a constant lr it is the classical SGD bound.
 
     Args: as in `lyapunov_bound`.
 
@@ -221,6 +213,6 @@ def nonincreasing_lr_bound(
         optimizer=optimizer,
     )
     _t3q_condition(s).require()
-    q = quotient(float(s.lr[0]), s.momentum, smoothness=s.smoothness)
+    q = 2 * s.momentum + (1 - s.momentum) / (1 - s.smoothness * float(s.lr[0]) / 2)
     bias = q * s.initial_gap / (1 - s.momentum)
     return ratio_or_inf(bias + (q - 1) * np.cumsum(s.lr * s.noise), np.cumsum(s.lr))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import number
-from ._inputs import Array, ArrayLike, Setting, setting
+from ._inputs import Array, ArrayLike, Setting, is_one, number, setting
 from .conditions import Admissibility, Condition, constant, judge
 from .lyapunov import T3X
 
@@ -56,7 +55,7 @@ def lyapunov_family_condition(
     >>> lyapunov_family_condition(1.95, 0.9, smoothness=1.0, x=0.5).condition
     'P > 0: L eta/2 < (1+beta) x'
     """
-    steps = 1 if steps is None and np.ndim(lr) == 0 else steps
+    steps = 1 if steps is None and is_one(lr) else steps
     s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
     return _t3x_condition(s, x)
 

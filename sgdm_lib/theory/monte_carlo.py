@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import integer
-from ._inputs import Array, ArrayLike, setting
-from .problems import Problem
+from .. import checks
+from ._inputs import Array, ArrayLike, entries, nonnegative, setting, whole
+from .problems import Problem, checked
 
 
 def simulate(
@@ -43,17 +43,19 @@ def simulate(
     """
     s = setting(lr, momentum, batch_size, smoothness=1.0, nu=nu, steps=steps, optimizer=optimizer)
     rates, gain = s.lr * s.unit, 1.0 if optimizer == "shb" else 1.0 - s.momentum
-    rng = np.random.default_rng(seed)
-    x = np.tile(problem.start, (integer("runs", runs, at_least=1), 1))
+    rng = np.random.default_rng(checks.integer("seed", seed, at_least=0))
+    runs = whole("runs", runs)
+    x = np.tile(checked(problem).start, (runs, 1))
     buffer = np.zeros_like(x)
     norms = np.empty((rates.size, runs))
-    for t, (rate, batch) in enumerate(zip(rates, s.batch_size, strict=True)):
-        gradient = problem.gradient(x)
-        norms[t] = np.einsum("rd,rd->r", gradient, gradient)
-        sampled = gradient + problem.noise(rng, x, batch)
-        buffer = s.momentum * buffer + gain * sampled
-        x = x - rate * ((1 - s.nu) * sampled + s.nu * buffer)
-    return norms
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t, (rate, batch) in enumerate(zip(rates, s.batch_size, strict=True)):
+            gradient = problem.gradient(x)
+            norms[t] = np.einsum("rd,rd->r", gradient, gradient)
+            sampled = gradient + problem.noise(rng, x, batch)
+            buffer = s.momentum * buffer + gain * sampled
+            x = x - rate * ((1 - s.nu) * sampled + s.nu * buffer)
+    return np.where(np.isnan(norms), np.inf, norms)
 
 
 def running_average(norms: ArrayLike, weights: ArrayLike = 1.0) -> Array:
@@ -61,11 +63,27 @@ def running_average(norms: ArrayLike, weights: ArrayLike = 1.0) -> Array:
 
     Where the weights sum to 0 so far, the first value stands.
 
+    Args:
+        norms: (T,) or (T, runs).
+        weights: w_t >= 0, a number or (T,).
+
+    Raises:
+        ValueError: if the shapes do not fit or a weight is negative.
+
     >>> running_average([4.0, 2.0, 0.0], [1.0, 1.0, 2.0])
     array([4. , 3. , 1.5])
     """
-    a = np.asarray(norms, dtype=np.float64)
-    w = np.broadcast_to(np.asarray(weights, dtype=np.float64), a.shape[:1])
+    a, w = entries("norms", norms), nonnegative("weights", weights)
+    if a.ndim not in (1, 2) or a.size == 0 or np.isnan(a).any():
+        raise ValueError(
+            f"norms must have shape (T,) or (T, runs) without NaN, got shape {a.shape}"
+        )
+    if w.shape not in ((), a.shape[:1]):
+        raise ValueError(
+            f"weights must be a number or have shape {a.shape[:1]}, got shape {w.shape}: "
+            "give one weight a step"
+        )
+    w = np.broadcast_to(w, a.shape[:1])
     w = w.reshape(-1, *[1] * (a.ndim - 1))
     total = np.cumsum(w, axis=0)
     out = np.broadcast_to(a[:1], a.shape).copy()
@@ -80,7 +98,7 @@ def mean_and_error(norms: Array, weights: ArrayLike = 1.0) -> tuple[Array, Array
     (array([2.]), array([1.]))
     """
     averages = running_average(norms, weights)
-    runs = averages.shape[1]
+    runs = averages.shape[1] if averages.ndim == 2 else 1
     if runs < 2:
         raise ValueError(f"runs must be at least 2 for a standard error, got {runs}")
     return averages.mean(1), averages.std(1, ddof=1) / np.sqrt(runs)

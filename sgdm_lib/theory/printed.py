@@ -2,9 +2,9 @@
 
 Constant lr; NSHB in Theorems 3.1 and 3.2 and Lemma A.4, SHB (``optimizer="shb"``) in Theorems
 A.1 and A.2. The proofs use both step-size conditions; the statements ask for one of them (3.1 the
-first, 3.2 and A.4 their maximum). ``version="printed"`` checks what is printed,
-``version="repaired"`` what the proofs need. At momentum 0.9 the printed bounds are true anyway:
-`sgdm_lib.theory.printed_checks`.
+first, 3.2 and A.4 their maximum), and for momentum > 0. ``version="printed"`` checks what is
+printed, ``version="repaired"`` what the proofs need. At momentum 0.9 the printed bounds are true
+anyway: `sgdm_lib.theory.printed_checks`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import choice, number
-from ._inputs import Array, ArrayLike, Setting, momentum_value, setting
+from ..checks import choice
+from ._inputs import (
+    Array,
+    ArrayLike,
+    Setting,
+    is_one,
+    momentum_value,
+    number,
+    ratio_or_inf,
+    setting,
+)
 from .conditions import Admissibility, Condition, constant, judge
 
 THEOREM_31 = "Kamo & Iiduka, Theorem 3.1"
@@ -63,7 +72,8 @@ def _judge(theorem: str, s: Setting, second: float, *, either: bool, version: st
     limits = lr_limits(s.momentum, smoothness=s.smoothness)
     lr, unit = s.lr * s.unit, s.unit
     first_text = "lr <= (1-beta)/(2 sqrt(2) sqrt(beta+beta^2) L)"
-    conditions = [constant(s.lr, unit)]
+    inside = Condition("momentum > 0", 0.0, s.momentum, strict=True)
+    conditions = [inside, constant(s.lr, unit)]
     if version == "printed" and either:
         limit = max(limits.first, second) * unit
         conditions.append(Condition("lr <= max of the two limits", lr, limit))
@@ -84,12 +94,16 @@ def theorem_31_condition(
 ) -> Admissibility:
     """Say whether Theorem 3.1 (SHB: A.1) applies; printed: first limit; repaired: both.
 
+    The theorem asks for momentum > 0; at momentum 0, plain SGD, it does not apply.
+
     >>> bool(theorem_31_condition(0.02, 0.9, smoothness=1.0))
     True
     >>> theorem_31_condition(0.02, 0.9, smoothness=1.0, version="repaired").condition
     'lr <= second limit of the proof'
+    >>> theorem_31_condition(1000.0, 0.0, smoothness=1.0).condition
+    'momentum > 0'
     """
-    steps = 1 if np.ndim(lr) == 0 else None
+    steps = 1 if is_one(lr) else None
     s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
     return _condition_31(s, version)
 
@@ -139,7 +153,7 @@ def theorem_31_bound(
         raise ValueError("batch_size must be constant in Theorem 3.1: use lemma_a4_bound")
     _condition_31(s, version).require()
     floor = s.smoothness * s.lr[0] * s.noise[0] * constant_batch_factor(s.momentum)
-    return 2 * s.initial_gap / (s.lr[0] * np.arange(1, steps + 1)) + floor
+    return ratio_or_inf(2 * s.initial_gap, s.lr[0] * np.arange(1, steps + 1)) + floor
 
 
 def constant_batch_factor(momentum: float) -> float:
@@ -152,20 +166,11 @@ def constant_batch_factor(momentum: float) -> float:
     return (3 * b * b + b) / (2 * (1 + b)) + 1
 
 
-def growth_factor_printed(momentum: float, growth: float) -> float:
-    """Return Theorem 3.2's ``delta/(beta^2 delta-1) (beta^2/(1-beta^2) - 1/(delta-1))``.
-
-    >>> round(growth_factor_printed(0.9, 2), 6)
-    10.526316
-    """
-    b2, delta = momentum_value(momentum) ** 2, number("growth", growth, above=1)
-    if b2 * delta == 1:
-        raise ValueError(f"growth must differ from 1/momentum^2, got {growth!r}: use growth_factor")
-    return delta / (b2 * delta - 1) * (b2 / (1 - b2) - 1 / (delta - 1))
-
-
 def growth_factor(momentum: float, growth: float) -> float:
-    """Return the same factor, simplified: ``delta / ((1-beta^2) (delta-1))``.
+    """Return Theorem 3.2's noise factor, simplified: ``delta / ((1-beta^2) (delta-1))``.
+
+    Printed is ``delta/(beta^2 delta-1) (beta^2/(1-beta^2) - 1/(delta-1))``, which is the same
+    number wherever beta^2 delta is not 1.
 
     >>> round(growth_factor(0.9, 2), 6)
     10.526316
@@ -199,7 +204,7 @@ def theorem_32_condition(
     ('beta^2 delta > 1, i.e. 1/delta < beta^2', 0.81)
     """
     delta = number("growth", growth, above=1)
-    steps = 1 if np.ndim(lr) == 0 else None
+    steps = 1 if is_one(lr) else None
     s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
     verdict = growth_limits_condition(s, version, THEOREM_32)
     if version == "repaired" or not verdict:
@@ -266,4 +271,5 @@ def theorem_32_bound(
     )
     length = number("stage_steps", stage_steps, above=0)
     noise = s.smoothness * s.lr[0] * s.noise[0] * length * growth_factor(momentum, growth)
-    return (2 * s.initial_gap / s.lr[0] + 2 * noise) / np.arange(1, steps + 1)
+    bias = ratio_or_inf(2 * s.initial_gap, s.lr[0] * np.arange(1, steps + 1))
+    return bias + 2 * noise / np.arange(1, steps + 1)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import number
-from ._inputs import Array, ArrayLike, discounted_sum, momentum_value, setting
+from ._inputs import Array, ArrayLike, discounted_sum, is_one, momentum_value, number, setting
 from .conditions import Admissibility
 from .constant_lr import curvature_factor, noise_factor
 from .dynamics import exact_gradient_norms, stability_limit, stationary_floor
@@ -37,7 +36,7 @@ def lemma_a4_condition(
     >>> round(lemma_a4_condition(0.02, 0.9, smoothness=1.0, version="repaired").limit, 5)
     0.00274
     """
-    steps = 1 if np.ndim(lr) == 0 else None
+    steps = 1 if is_one(lr) else None
     s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
     return growth_limits_condition(s, version, LEMMA_A4)
 
@@ -126,14 +125,19 @@ class Thresholds:
     """Momentum values at which the status of the printed Theorem 3.1 changes.
 
     Args:
-        unstable: below it the printed limit exceeds the stability limit: false even without noise.
-        floor: below it NSHB's stationary value on x^2/2 at the limit exceeds the printed floor.
+        unstable: below it the printed limit exceeds the stability limit: the run diverges even
+            without noise.
+        floor: below it NSHB's stationary value on x^2/2 at the limit exceeds the printed floor:
+            false for large T.
+        single_step: below it the printed limit exceeds 1/L: false for T = 1, where the theorem
+            says ``2 L Delta <= 2 Delta/eta + const`` on x^2/2 from far enough away.
         bias: from it on T1 proves the bias constant 2, and Theorem 3.2's noise constant.
         theorem_31: from it on T1 proves the whole of Theorem 3.1.
     """
 
     unstable: float
     floor: float
+    single_step: float
     bias: float
     theorem_31: float
 
@@ -142,8 +146,8 @@ def momentum_thresholds() -> Thresholds:
     """Return where Theorem 3.1 as printed is false, and where T1 proves it (kappa 1).
 
     >>> t = momentum_thresholds()
-    >>> [round(x, 3) for x in (t.unstable, t.floor, t.bias, t.theorem_31)]
-    [0.026, 0.071, 0.191, 0.263]
+    >>> [round(x, 3) for x in (t.unstable, t.floor, t.single_step, t.bias, t.theorem_31)]
+    [0.026, 0.071, 0.094, 0.191, 0.263]
     """
 
     def above_floor(b: float) -> bool:
@@ -153,6 +157,7 @@ def momentum_thresholds() -> Thresholds:
     return Thresholds(
         unstable=_switch(lambda b: lr_limits(b).first <= float(stability_limit(b))),
         floor=_switch(above_floor),
+        single_step=_switch(lambda b: lr_limits(b).first <= 1),  # (sqrt(128) - 10)/14
         bias=_switch(lambda b: implied_by_constant_lr_bound(b).bias),
         theorem_31=_switch(lambda b: implied_by_constant_lr_bound(b).theorem_31),
     )
@@ -205,18 +210,29 @@ def counterexample(
 ) -> Counterexample:
     """Run NSHB on x^2/2 at ``fraction`` of the printed limit of Theorem 3.1.
 
-    Without noise it fails where the limit lies beyond the stability limit (momentum below 0.026);
-    with noise already where the stationary floor exceeds the printed one (below 0.07); see
+    For large T and without noise it fails where the limit lies beyond the stability limit
+    (momentum below 0.026), with noise where the stationary floor exceeds the printed one (below
+    0.071). At ``steps=1`` it fails wherever the lr exceeds 1/L (below 0.094); see
     `momentum_thresholds`.
+
+    Args:
+        momentum: beta in (0, 1).
+        variance: sigma^2 of a gradient; batch size 1.
+        start: x_0.
+        steps: the horizon T.
+        fraction: of the printed limit, in (0, 1].
 
     >>> case = counterexample()
     >>> case.violated, round(case.lr, 2), round(case.measured, 2), round(case.bound, 4)
     (True, 3.41, 1.0, 0.0015)
     >>> counterexample(0.05, variance=1.0, start=10.0, steps=20_000).violated
     True
+    >>> counterexample(0.09, variance=1.0, start=100.0, steps=1, fraction=1.0).violated
+    True
     """
     b = number("momentum", momentum, above=0, below=1)
     lr = number("fraction", fraction, above=0, at_most=1) * lr_limits(b).first
+    start = number("start", start)
     norms = exact_gradient_norms(1.0, start, lr, b, variance=variance, steps=steps)
     bound = theorem_31_bound(
         lr, b, 1.0, smoothness=1, variance=variance, initial_gap=start**2 / 2, steps=steps

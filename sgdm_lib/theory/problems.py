@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from ..checks import integer, number
-from ._inputs import Array, ArrayLike, positive
+from ..checks import integer
+from ._inputs import Array, ArrayLike, flag, number, position, positive, whole
 
 
+@runtime_checkable
 class Problem(Protocol):
     """What a problem offers; see the module's first lines."""
 
@@ -59,16 +60,23 @@ def initial_gap(problem: Problem) -> float:
     >>> initial_gap(quadratic_problem([1.0, 3.0], start=1.0))
     2.0
     """
+    problem = checked(problem)
     return float(problem.value(problem.start[None])[0]) - problem.minimum
+
+
+def checked(problem: Problem) -> Problem:
+    """Return the problem if it offers what `Problem` names."""
+    if not isinstance(problem, Problem):
+        raise ValueError(
+            f"problem must be one of sgdm_lib.theory's, got {problem!r}: "
+            "make one with quadratic_problem"
+        )
+    return problem
 
 
 def _gaussian(rng: np.random.Generator, x: Array, variance: float) -> Array:
     """Return isotropic noise whose squared norm has mean ``variance``."""
     return rng.standard_normal(x.shape) * math.sqrt(variance / x.shape[-1])
-
-
-def _start(start: ArrayLike, dim: int) -> Array:
-    return np.broadcast_to(np.asarray(start, dtype=np.float64), (dim,)).copy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +115,9 @@ def quadratic_problem(
     2.0
     """
     lam = np.atleast_1d(positive("curvatures", curvatures))
-    return Quadratic(lam, _start(start, lam.size), number("variance", variance, at_least=0))
+    return Quadratic(
+        lam, position("start", start, lam.size), number("variance", variance, at_least=0)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +165,7 @@ def cosine_problem(
     2.2
     """
     return Cosine(
-        _start(start, integer("dim", dim, at_least=1)),
+        position("start", start, whole("dim", dim)),
         number("variance", variance, at_least=0),
         number("slope", slope, at_least=0),
         number("height", height, at_least=0),
@@ -230,11 +240,13 @@ def rational_problem(
     >>> round(rational_problem(3, 20, variance=4.0).variance, 9)
     4.0
     """
-    n, dim = integer("n", n, at_least=2), integer("dim", dim, at_least=1)
-    tilts = np.random.default_rng(seed).standard_normal((n, dim))
+    n, dim = whole("n", n, at_least=2), whole("dim", dim)
+    tilts = np.random.default_rng(integer("seed", seed, at_least=0)).standard_normal((n, dim))
     tilts -= tilts.mean(0)
     size = math.sqrt(number("variance", variance, at_least=0) / (tilts**2).sum(1).mean())
-    return RationalSum(tilts * size, _start(start, dim), replacement)
+    return RationalSum(
+        tilts * size, position("start", start, dim), flag("replacement", replacement)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,9 +302,9 @@ def regression_problem(
     >>> regression_problem().inputs.shape
     (120, 8)
     """
-    rng = np.random.default_rng(seed)
-    n, dim = integer("n", n, at_least=2), integer("dim", dim, at_least=1)
+    n, dim = whole("n", n, at_least=2), whole("dim", dim)
+    rng = np.random.default_rng(integer("seed", seed, at_least=0))
     inputs = rng.standard_normal((n, dim)) / math.sqrt(dim)
     targets = inputs @ (2 * rng.standard_normal(dim)) + 0.3 * rng.standard_normal(n)
     targets[: n // 10] += 4.0
-    return RobustRegression(inputs, targets, np.zeros(dim), replacement)
+    return RobustRegression(inputs, targets, np.zeros(dim), flag("replacement", replacement))

@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from ..checks import choice, integer, number
-from ._inputs import Array, momentum_value
+from ..checks import choice
+from ._inputs import LARGEST, Array, momentum_value, number, whole
+from .lyapunov import lyapunov_condition
 
 
 def staged(first: float, growth: float, stages: int, stage_steps: int) -> Array:
@@ -16,10 +17,17 @@ def staged(first: float, growth: float, stages: int, stage_steps: int) -> Array:
     >>> staged(8, 2, 3, 2)
     array([ 8.,  8., 16., 16., 32., 32.])
     """
-    number("first", first, above=0)
-    number("growth", growth, above=0)
-    levels = first * growth ** np.arange(integer("stages", stages, at_least=1), dtype=np.float64)
-    return np.repeat(levels, integer("stage_steps", stage_steps, at_least=1))
+    first, growth = number("first", first, above=0), number("growth", growth, above=0)
+    stages = whole("stages", stages)
+    if math.log(first) + (stages - 1) * math.log(growth) > math.log(LARGEST):
+        raise ValueError(
+            f"stages must keep first * growth^(stages-1) below {LARGEST:g}, got {stages}: "
+            "take fewer stages or a smaller growth"
+        )
+    levels = first * growth ** np.arange(stages, dtype=np.float64)
+    total = stages * whole("stage_steps", stage_steps)
+    whole("stages x stage_steps", total)
+    return np.repeat(levels, stage_steps)
 
 
 def inverse_sum_stages(batch_size: float, growth: float, stage_steps: float) -> float:
@@ -32,48 +40,19 @@ def inverse_sum_stages(batch_size: float, growth: float, stage_steps: float) -> 
     return number("stage_steps", stage_steps, above=0) * delta / ((delta - 1) * b)
 
 
-def inverse_sum_epochs(batch_size: float, growth: float, epochs: float, n_train: float) -> float:
-    """Bound sum 1/b_t when every stage lasts E epochs of ceil(n/b_m) steps.
-
-    ``E [ (n/b_0^2) delta^2/(delta^2-1) + delta/((delta-1) b_0) ]``.
-
-    >>> round(inverse_sum_epochs(10, 2, 3, 1500), 9)
-    60.6
-    """
-    b, delta = number("batch_size", batch_size, above=0), number("growth", growth, above=1)
-    short = number("n_train", n_train, above=0) / b**2 * delta**2 / (delta**2 - 1)
-    return number("epochs", epochs, above=0) * (short + delta / ((delta - 1) * b))
-
-
 def steps_epochs(
     batch_size: float, growth: float, epochs: float, n_train: float, stages: int
 ) -> float:
-    """Bound the number of steps of that schedule: ``(n E/b_0) delta/(delta-1) + E stages``.
+    """Bound the steps of stages of E epochs: ``(n E/b_0) delta/(delta-1) + E stages``.
+
+    The batch size of stage m is b_0 delta^m. An epoch at batch size b has ceil(n/b) steps.
 
     >>> steps_epochs(10, 2, 3, 1500, 4)
     912.0
     """
     b, delta = number("batch_size", batch_size, above=0), number("growth", growth, above=1)
-    count = number("n_train", n_train, above=0) / b * delta / (delta - 1)
-    return number("epochs", epochs, above=0) * (count + integer("stages", stages, at_least=1))
-
-
-def inverse_sum_polynomial(
-    batch_size: float, slope: float, power: float = 1.0, *, steps: int | None = None
-) -> float:
-    """Bound sum 1/b_t for ``b_t = (b_0^(1/p) + a t)^p``.
-
-    p = 1: ``1/b_0 + ln(1 + a T/b_0)/a`` (needs steps); p > 1:
-    ``1/b_0 + b_0^(-(p-1)/p) / (a (p-1))`` for every T.
-
-    >>> round(inverse_sum_polynomial(8, 0.5, steps=1000), 3), inverse_sum_polynomial(4, 1, 2)
-    (8.427, 0.75)
-    """
-    b, a = number("batch_size", batch_size, above=0), number("slope", slope, above=0)
-    p = number("power", power, at_least=1)
-    if p == 1:
-        return 1 / b + math.log1p(a * integer("steps", steps, at_least=1) / b) / a
-    return 1 / b + b ** (-(p - 1) / p) / (a * (p - 1))
+    each = number("n_train", n_train, above=0) / b * delta / (delta - 1)
+    return number("epochs", epochs, above=0) * (each + whole("stages", stages))
 
 
 def hierarchy_bound(
@@ -83,6 +62,7 @@ def hierarchy_bound(
     lr: float,
     momentum: float,
     batch_size: float,
+    smoothness: float,
     variance: float,
     initial_gap: float,
     stage_steps: int,
@@ -92,11 +72,12 @@ def hierarchy_bound(
 ) -> float:
     """Bound the lr-weighted average of E||grad f||^2 in closed form after ``stages`` stages (T3).
 
-    With S = sum eta_t: (i) constant batch ``2 Delta/((1-beta) S) + sigma^2/b``; (ii) growing batch,
-    lr at most eta_0, ``[2 Delta/(1-beta) + sigma^2 eta_0 K delta/(b_0 (delta-1))] / S``; (iii) both
-    grow, gamma < delta, ``[2 Delta/(1-beta) + sigma^2 eta_0 K/(b_0 (1-gamma/delta))] / S`` with
-    ``S = eta_0 K (gamma^stages - 1)/(gamma-1)``. The regimes are Kondo & Iiduka's, the constants
-    those of `lyapunov_bound`, whose condition on the lr must hold.
+    T3 must apply: in (i) and (ii), where the lr stays or falls, lr <= (1+beta)/L; in (iii) at most
+    `growth_stage_limit` jumps. With S = sum eta_t: (i) constant batch ``2 Delta/((1-beta) S) +
+    sigma^2/b``; (ii) growing batch, lr at most eta_0, ``[2 Delta/(1-beta) + sigma^2 eta_0 K
+    delta/(b_0 (delta-1))] / S``; (iii) both grow, gamma < delta, ``[2 Delta/(1-beta) + sigma^2
+    eta_0 K/(b_0 (1-gamma/delta))] / S`` with ``S = eta_0 K (gamma^stages - 1)/(gamma-1)``. The
+    regimes are Kondo & Iiduka's, the constants those of `lyapunov_bound`.
 
     Args:
         case: "i", "ii" or "iii".
@@ -104,6 +85,7 @@ def hierarchy_bound(
         lr: eta_0.
         momentum: beta.
         batch_size: b_0.
+        smoothness: L.
         variance: sigma^2.
         initial_gap: Delta.
         stage_steps: K.
@@ -111,8 +93,11 @@ def hierarchy_bound(
         batch_growth: delta, for (ii) and (iii).
         mean_lr_factor: mean of eta_t/eta_0 in (i) and (ii): 1 constant, 1/2 cosine or linear.
 
-    >>> constants = dict(lr=0.1, momentum=0.9, batch_size=8, variance=1, initial_gap=1,
-    ...                  stage_steps=100)
+    Raises:
+        ValueError: if T3 does not apply to the lr, or a value is out of its range.
+
+    >>> constants = dict(lr=0.1, momentum=0.9, batch_size=8, smoothness=1, variance=1,
+    ...                  initial_gap=1, stage_steps=100)
     >>> [round(hierarchy_bound("i", m, **constants), 4) for m in (1, 10, 1000)]
     [2.125, 0.325, 0.127]
     >>> [round(hierarchy_bound("ii", m, batch_growth=2, **constants), 4) for m in (1, 10, 1000)]
@@ -120,15 +105,23 @@ def hierarchy_bound(
     """
     choice("case", case, ("i", "ii", "iii"))
     rate, b = number("lr", lr, above=0), number("batch_size", batch_size, above=0)
-    k, m = integer("stage_steps", stage_steps, at_least=1), integer("stages", stages, at_least=1)
+    k, m = whole("stage_steps", stage_steps), whole("stages", stages)
+    lyapunov_condition(rate, momentum, smoothness=smoothness).require()
     bias = 2 * number("initial_gap", initial_gap, at_least=0) / (1 - momentum_value(momentum))
     s2 = number("variance", variance, at_least=0)
+    share = number("mean_lr_factor", mean_lr_factor, above=0, at_most=1)
     if case == "iii":
         gamma = number("lr_growth", lr_growth, above=1)
         delta = number("batch_growth", batch_growth, above=gamma, fix="(iii) needs gamma < delta")
+        most = growth_stage_limit(rate, gamma, momentum, smoothness=smoothness)
+        if m - 1 > most:
+            raise ValueError(
+                f"stages must be at most {most + 1} in (iii), got {m}: T3 lets the lr grow "
+                f"{gamma:g}-fold {most} times from {rate:g}; take fewer or start lower"
+            )
         total = rate * k * (gamma**m - 1) / (gamma - 1)
         return (bias + s2 * rate * k / (b * (1 - gamma / delta))) / total
-    total = rate * k * m * number("mean_lr_factor", mean_lr_factor, above=0, at_most=1)
+    total = rate * k * m * share
     if case == "i":
         return bias / total + s2 / b
     return (bias + s2 * rate * inverse_sum_stages(b, batch_growth, k)) / total
@@ -162,7 +155,7 @@ def growth_stage_limit(lr: float, growth: float, momentum: float, *, smoothness:
     gamma, rate = number("growth", growth, above=1), number("lr", lr, above=0)
     scale = number("smoothness", smoothness, above=0) * (1 - b) * rate
     if scale > 1 - b * b:
-        raise ValueError(f"lr must be at most (1+momentum)/L, got {lr!r}: start lower")
+        raise ValueError(f"lr must be at most (1+momentum)/smoothness, got {lr!r}: start lower")
     room = 1 - b * b * gamma
     if room < scale:
         return 0
@@ -179,5 +172,5 @@ def growth_penalty(growth: float, stages: int) -> float:
     >>> round(growth_penalty(2.0, 10), 3)
     5.005
     """
-    gamma, m = number("growth", growth, above=1), integer("stages", stages, at_least=1)
-    return m * (gamma - 1) / (gamma * (1 - gamma**-m))
+    gamma, m = number("growth", growth, above=1), whole("stages", stages)
+    return m * (gamma - 1) / (gamma * -math.expm1(-m * math.log(gamma)))
