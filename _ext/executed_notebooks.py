@@ -41,7 +41,7 @@ def fold(text):
     for cell in notebook["cells"]:
         tags = cell["metadata"].setdefault("tags", [])
         code = "".join(cell["source"])
-        if cell["cell_type"] != "code" or "show-input" in tags:
+        if cell["cell_type"] != "code" or {"show-input", "remove-input"} & set(tags):
             continue
         what = "code"
         if "parameters" in tags:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import papermill
 import pytest
 
@@ -464,3 +465,19 @@ def test_what_is_preloaded_leaves_the_gpu_alone():
         "import sgdm_lib.book.preloaded\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_counts_are_noted_as_integers(monkeypatch):
+    """A format such as ``:d`` in the prose needs one; NumPy's integers are no ``int``."""
+    seen = {}
+    monkeypatch.setattr("myst_nb.glue", lambda name, value, display: seen.update({name: value}))
+    from sgdm_lib.book import page
+
+    for name, value in {"a": np.int64(3), "b": np.float64(3), "c": 3, "d": "3"}.items():
+        page.note(name, value)
+    assert {name: type(value) for name, value in seen.items()} == {
+        "a": int,
+        "b": float,
+        "c": int,
+        "d": str,
+    }

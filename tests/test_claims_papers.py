@@ -251,7 +251,7 @@ def test_the_scorecard_is_in_the_papers_order_and_has_what_is_computed(tmp_path)
     ids = list(claims.everything())
     assert ids[:3] == ["K1", "K2", "K3"]
     assert ids[ids.index("K9b") : ids.index("K9b") + 2] == ["K9b", "K10"]
-    assert ids[ids.index("K16") : ids.index("K16") + 3] == ["K16", "L1", "L1t"]
+    assert ids[ids.index("K16") : ids.index("K16") + 4] == ["K16", "K16a", "L1", "L1t"]
     shutil.copytree(CHAPTERS / "paper_curves", tmp_path / "paper_curves")
     card = claims.scorecard(tmp_path, ["K3", "K15", "K16", "L2t"])
     assert card.verdicts["K16"]["theory"].outcome == "holds"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,7 +105,9 @@ def note(name: str, value: float | int | str) -> None:
     except ImportError:
         return
 
-    plain = value if isinstance(value, (str, int)) else float(value)
+    plain = value if isinstance(value, str) else float(value)
+    if isinstance(value, Integral):  # NumPy's, too: a count is printed without decimals
+        plain = int(value)
     glue(name, plain, display=False)
 
 

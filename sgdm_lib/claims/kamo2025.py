@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from sgdm_lib.claims.claim import Claim, Test
-from sgdm_lib.claims.course import falls_faster, follows
+from sgdm_lib.claims.course import falls_faster, follows, levels_off
 from sgdm_lib.claims.criteria import (
     ends_above,
     ends_apart,
@@ -247,6 +247,19 @@ _CLAIMS = (
         "13-tiny-imagenet",
         _each(OPTIMIZERS, ends_lower, "x2", "constant"),
         dataset="tiny_imagenet",
+        end_of_training=True,
+    ),
+    Claim(
+        "K16a",
+        "With a constant batch size the full gradient norm levels off at a floor.",
+        "Theorem 3.1, Fig. 1b",
+        "15-answer",
+        {
+            label: partial(levels_off, run=f"{name}/constant")
+            for name, label in NAMES_IN_FIGURES.items()
+        },
+        note="The theorem bounds the norm and does not say that it has a floor; the test looks for "
+        "the floor that the bound has. The floor of the theory itself is judged in K16.",
         end_of_training=True,
     ),
 )

@@ -6,6 +6,7 @@ nothing. A line is the mean over seeds, the band its minimum and maximum, as in 
 
 from sgdm_lib.figures.cost import cost_ratios
 from sgdm_lib.figures.cover import cover
+from sgdm_lib.figures.equal_batch import at_equal_batch_size
 from sgdm_lib.figures.grids import against_lr_sum, intervals, sensitivity
 from sgdm_lib.figures.published import panels, ratio_panels
 from sgdm_lib.figures.rulers import (
@@ -29,6 +30,7 @@ from sgdm_lib.figures.verdicts import verdict_points, verdict_table
 __all__ = [
     "LABELS",
     "against_lr_sum",
+    "at_equal_batch_size",
     "at_equal_time",
     "colours",
     "cost_ratios",

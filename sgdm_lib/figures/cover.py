@@ -1,62 +1,79 @@
-"""The book's first figure."""
+"""The book's first figure, and the dots that mark the growth of a batch size on a curve."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sgdm_lib.claims.curves import Curve
-from sgdm_lib.figures.published import WORDS
 from sgdm_lib.figures.runs import _readable_log
 from sgdm_lib.figures.style import LABELS, colours
-from sgdm_lib.plan import Stage
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+CONSTANT = "#5a6270"
+"""The colour of a constant batch size; a growing one has the first of the house style."""
 
 
-def cover(fixed: Curve, grown: Curve, stages: Sequence[Stage], labels: tuple[str, str]) -> Figure:
-    """The gradient norm with a fixed and with a growing batch size, stage by stage.
-
-    A dot begins each stage; its area grows with the logarithm of the batch size beside it.
+def cover(runs: DataFrame) -> Figure:
+    """The gradient norm with constant batch sizes and with a growing one.
 
     Args:
-        fixed: gradient norm at a constant batch size.
-        grown: gradient norm at a growing one.
-        stages: the growing run's stages, from its plan.
-        labels: what to write beside the two curves.
+        runs: rows ``schedule``, ``epoch``, ``batch_size``, ``mean``, ``low``, ``high``, one a
+            schedule and epoch; a schedule whose batch size changes is the growing one.
 
     Returns:
-        The figure; lines = means over seeds, bands = smallest to largest.
+        The figure; lines = means over seeds, bands = smallest to largest. A dot begins each stage
+        of a growing batch size (:func:`mark_stages`).
     """
     import matplotlib.pyplot as plt
 
-    grey, blue = "#5a6270", colours(1)[0]
     figure, panel = plt.subplots(figsize=(8.4, 3.8), layout="constrained")
-    for curve, colour in ((fixed, grey), (grown, blue)):
-        panel.plot(curve.epoch, curve.mean, color=colour, lw=2.6)
-        panel.fill_between(curve.epoch, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
-    for x, y, label, colour in ((0.5, 0.5, labels[0], grey), (0.03, 0.06, labels[1], blue)):
-        panel.text(x, y, label, color=colour, weight="bold", transform=panel.transAxes)
-    starts = np.cumsum([0, *(stage.epochs for stage in stages[:-1])])
-    for start, stage in zip(starts, stages, strict=True):
-        at = int(np.argmin(np.abs(grown.epoch - max(start, 1))))
-        x, y = grown.epoch[at], grown.mean[at]
-        area = 14 * (np.log2(stage.batch_size) - 1)
-        panel.scatter(x, y, s=area, color=blue, edgecolor="white", zorder=3)
-        panel.annotate(
-            f"{stage.batch_size:,}",
-            (x, y),
-            xytext=(3, 8 + 0.5 * np.sqrt(area)),
-            textcoords="offset points",
-            color=blue,
-            size="small",
-        )
-    panel.set_yscale("log")
-    panel.set_ylim(top=panel.get_ylim()[1] * 1.3)
+    dashes = iter(("-", "--", "-.", ":"))
+    for name, rows in runs.groupby("schedule", sort=False):
+        grows = rows["batch_size"].nunique() > 1
+        colour, dash = (colours(1)[0], "-") if grows else (CONSTANT, next(dashes))
+        panel.plot(rows["epoch"], rows["mean"], color=colour, ls=dash, lw=2.4, label=str(name))
+        panel.fill_between(rows["epoch"], rows["low"], rows["high"], color=colour, alpha=0.2, lw=0)
+        if grows:
+            changed = rows["batch_size"].diff().fillna(1).ne(0)
+            starts = rows[changed]
+            mark_stages(panel, starts["epoch"], starts["mean"], starts["batch_size"], colour)
+    panel.legend(loc="lower left")
     _readable_log(panel)
     panel.set_xlabel(LABELS["epoch"])
-    panel.set_ylabel(WORDS["gradient_norm"])
+    panel.set_ylabel(LABELS["full_gradient_norm"])
     return figure
+
+
+def mark_stages(
+    panel: Axes, x: Iterable[float], y: Iterable[float], sizes: Iterable[int], colour: str
+) -> None:
+    """Put a dot where each stage of a growing batch size begins, with the batch size beside it.
+
+    Args:
+        panel: where to draw.
+        x: where the stages begin.
+        y: the curve there.
+        sizes: batch sizes; a dot's area grows with the logarithm.
+        colour: of the dots and numbers.
+    """
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=3, foreground="white")]
+    for at, value, size in zip(x, y, sizes, strict=True):
+        area = 14 * (np.log2(size) - 1)
+        panel.scatter(at, value, s=area, color=colour, edgecolor="white", zorder=3)
+        panel.annotate(
+            f"{size:,}",
+            (at, value),
+            xytext=(3, 8 + 0.5 * np.sqrt(area)),
+            textcoords="offset points",
+            color=colour,
+            size="small",
+            path_effects=halo,
+        )
