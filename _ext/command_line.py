@@ -11,7 +11,7 @@ class CommandLine(Directive):
     """One section a command: what it does, then its help as the terminal shows it."""
 
     def run(self):
-        from sgdm_lib.cli import parser
+        from sgdm_lib.cli.arguments import parser
 
         os.environ["COLUMNS"] = "78"  # argparse wraps to the terminal; the page has this width
         top = parser()

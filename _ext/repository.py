@@ -1,13 +1,13 @@
 """Buttons to launch, edit and report, and a link to the PDF: each where its target exists.
 
 The buttons are the theme's; this decides whether they appear, and sends Colab to the branch whose
-notebooks install the library first. See sgdm_lib.book.launch for the setting.
+notebooks install the library first. See sgdm_lib.book.build.launch for the setting.
 """
 
 import os
 from pathlib import Path
 
-from sgdm_lib.book.launch import COPIES, repository
+from sgdm_lib.book.build.launch import COPIES, repository
 
 BUTTONS = ("use_repository_button", "use_edit_page_button", "use_issues_button")
 

@@ -27,14 +27,11 @@ from typing import Any
 
 import torch
 
-from sgdm_lib.experiment import Experiment
-from sgdm_lib.interrupt import StopRequest
-from sgdm_lib.progress import Progress
+from sgdm_lib.engine import Experiment, Progress, StopRequest, fit_many, fit_seeds, load_data
+from sgdm_lib.engine.batches import Source
+from sgdm_lib.engine.run_state import CHECKPOINT_SECONDS, Ongoing
+from sgdm_lib.engine.steps import EagerStep
 from sgdm_lib.schedules import StageGrowth
-from sgdm_lib.steps import EagerStep
-from sgdm_lib.training import fit_many, fit_seeds, load_data
-from sgdm_lib.training.ongoing import CHECKPOINT_SECONDS, Ongoing
-from sgdm_lib.training.source import Source
 
 RESULTS = Path(__file__).parent / "results"
 CPU = torch.device("cpu")

@@ -16,7 +16,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from sgdm_lib import records
+from sgdm_lib.engine import records
 
 RECORD = Path("chapters/records/cnn10k/cifar100/nshb/x2/seed0")
 FILES = ("run.json", "history.parquet")

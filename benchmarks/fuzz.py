@@ -155,8 +155,8 @@ class Cases:
     """Makes the cases of each kind."""
 
     def __init__(self, folder: Path) -> None:
-        from sgdm_lib import papers, records
-        from sgdm_lib.experiment import Experiment
+        from sgdm_lib.engine import Experiment, records
+        from sgdm_lib.study import papers
 
         self.folder, self.catalogue = folder, papers.catalogue()
         self.described = [each.to_dict() for each in self.catalogue.values()]
@@ -198,7 +198,7 @@ class Cases:
 
     def experiment(self, rng: random.Random) -> Outcome:
         """Experiment.from_dict, and the plan of what it accepts."""
-        from sgdm_lib.experiment import Experiment
+        from sgdm_lib.engine import Experiment
 
         data: Any = rng.choice(self.described)
         for _ in range(rng.choice([1, 1, 2, 4])):
@@ -215,7 +215,7 @@ class Cases:
 
     def authors(self, rng: random.Random) -> Outcome:
         """The authors' files, as mappings and on disk."""
-        from sgdm_lib import papers
+        from sgdm_lib.study import papers
 
         config: Any = rng.choice(self.configs)
         for _ in range(rng.choice([1, 1, 2, 4])):
@@ -236,7 +236,7 @@ class Cases:
 
     def records(self, rng: random.Random) -> Outcome:
         """A record with a spoiled file."""
-        from sgdm_lib import records
+        from sgdm_lib.engine import records
 
         folder = self.folder / "spoiled"
         shutil.rmtree(folder, ignore_errors=True)
@@ -341,7 +341,7 @@ KINDS = ("experiment", "authors", "records", "arguments")
 
 def fuzz(cases: int, seed: int, only: str = "") -> dict[str, list[Outcome]]:
     """Run so many cases, as many of each kind; the outcomes by kind."""
-    from sgdm_lib import estimate
+    from sgdm_lib.engine.speed import estimate
 
     chosen = [kind for kind in KINDS if kind.startswith(only)]
     found: dict[str, list[Outcome]] = {kind: [] for kind in chosen}

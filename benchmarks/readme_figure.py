@@ -10,8 +10,9 @@ from pathlib import Path
 import matplotlib as mpl
 import pandas as pd
 
-from sgdm_lib import Experiment, figures, fit_seeds
+from sgdm_lib import Experiment, fit_seeds, plots
 from sgdm_lib.schedules import StageGrowth
+from sgdm_lib.study import figures
 
 ROOT = Path(__file__).resolve().parents[1]
 NUMBERS = ROOT / "chapters" / "noise-floor.csv"
@@ -47,7 +48,7 @@ def measured(seeds: int = 3, epochs: int = 60) -> pd.DataFrame:
 def main() -> None:
     """Run, write, draw."""
     mpl.use("agg")
-    figures.use_style()
+    plots.use_style()
     measured().to_csv(NUMBERS, index=False, float_format="%.6g", lineterminator="\n")
     figures.cover(pd.read_csv(NUMBERS)).savefig(PICTURE, dpi=130)
     print(f"wrote {NUMBERS.name} and {PICTURE.name}")

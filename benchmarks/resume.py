@@ -29,11 +29,11 @@ from typing import Any
 import torch
 from pandas.testing import assert_frame_equal
 
-from sgdm_lib import checkpoint, records, training
-from sgdm_lib.experiment import Experiment
+from sgdm_lib import engine
+from sgdm_lib.engine import Experiment, checkpoint, records
+from sgdm_lib.engine import run_state as ongoing
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.schedules import Cosine, StageGrowth
-from sgdm_lib.training import ongoing
 
 RESULTS = Path(__file__).parent / "results"
 COMMON: dict[str, Any] = {
@@ -87,7 +87,7 @@ def run(experiment: Experiment, folder: str, place: Any) -> None:
         finish(self)
 
     ongoing.Progress.step_done, ongoing.Ongoing.finish = counted, keep  # type: ignore[method-assign]
-    training.fit(experiment, out=folder, device="cpu", progress=False)
+    engine.fit(experiment, out=folder, device="cpu", progress=False)
 
 
 def start(context: Any, experiment: Experiment, folder: Path) -> tuple[Any, Any]:
@@ -167,7 +167,9 @@ def undisturbed(context: Any, folder: Path) -> dict[str, Path]:
 def trials(count: int, rng: random.Random) -> list[tuple[str, str, str, bool]]:
     """For each trial: experiment, kind of moment asked for, moment met, whether the bits agree."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["sgdm_lib.training", "torch._dynamo", "sklearn.datasets"])
+    context.set_forkserver_preload(
+        ["sgdm_lib.engine.training", "torch._dynamo", "sklearn.datasets"]
+    )
     rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -13,7 +13,7 @@ import argparse
 import time
 from pathlib import Path
 
-from sgdm_lib import papers, rulers
+from sgdm_lib.study import estimators, papers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -27,7 +27,7 @@ def main() -> None:
     given = parser.parse_args()
     (experiment,) = papers.find(given.name).values()
     begin = time.perf_counter()
-    _, table, _ = rulers.stage_readings(
+    _, table, _ = estimators.stage_readings(
         experiment.replace(seed=given.seed, estimators=()),
         every_size=True,
         augmented=(True, False),

@@ -19,30 +19,30 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sgdm_lib.experiment import Experiment as Experiment
+    from sgdm_lib.engine.experiment import Experiment as Experiment
+    from sgdm_lib.engine.records import Run as Run
+    from sgdm_lib.engine.training import fit as fit
+    from sgdm_lib.engine.training import fit_many as fit_many
+    from sgdm_lib.engine.training import fit_seeds as fit_seeds
     from sgdm_lib.gradients import full_gradient_norm as full_gradient_norm
     from sgdm_lib.gradients import gradient_noise as gradient_noise
     from sgdm_lib.optim import NSHB as NSHB
     from sgdm_lib.optim import QHM as QHM
     from sgdm_lib.optim import SHB as SHB
     from sgdm_lib.plan import TrainingPlan as TrainingPlan
-    from sgdm_lib.records import Run as Run
-    from sgdm_lib.training import fit as fit
-    from sgdm_lib.training import fit_many as fit_many
-    from sgdm_lib.training import fit_seeds as fit_seeds
 
 __version__ = metadata.version("sgdm-lib")
 
 _HOMES = {
-    "Experiment": "experiment",
+    "Experiment": "engine.experiment",
     "NSHB": "optim",
     "QHM": "optim",
-    "Run": "records",
+    "Run": "engine.records",
     "SHB": "optim",
     "TrainingPlan": "plan",
-    "fit": "training",
-    "fit_many": "training",
-    "fit_seeds": "training",
+    "fit": "engine.training",
+    "fit_many": "engine.training",
+    "fit_seeds": "engine.training",
     "full_gradient_norm": "gradients",
     "gradient_noise": "gradients",
 }

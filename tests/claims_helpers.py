@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sgdm_lib import claims, data, papers, records
-from sgdm_lib.records import Run
+from sgdm_lib.engine import Run, records
+from sgdm_lib.study import criteria, papers
 
 
 def curve(values, spread=0.0, seeds=3, **changes):
@@ -16,7 +16,7 @@ def curve(values, spread=0.0, seeds=3, **changes):
     mean = np.asarray(values, dtype=float)
     epoch = np.arange(1, len(mean) + 1)
     beside = spread * np.linspace(-1, 1, seeds) if seeds > 1 else np.zeros(1)
-    made = claims.Curve(
+    made = criteria.Curve(
         epoch, 10 * epoch, 1000 * epoch, mean + beside[:, None],
         seconds=2.0 * epoch, epochs=len(mean), seed_ids=tuple(range(seeds)),
     )  # fmt: skip
@@ -25,13 +25,13 @@ def curve(values, spread=0.0, seeds=3, **changes):
 
 def given(quantity="gradient_norm", **curves):
     """A source that knows these runs; ``a__b`` is the run ``a/b``."""
-    return claims.Given({(name.replace("__", "/"), quantity): c for name, c in curves.items()})
+    return criteria.Given({(name.replace("__", "/"), quantity): c for name, c in curves.items()})
 
 
 def record(name, seed=0, status="finished", **columns):
     """A finished run of the catalogue whose history has these columns."""
     experiment = papers.catalogue()[name].replace(seed=seed)
-    plan = experiment.plan(data.size(experiment.dataset).n_train).table()
+    plan = experiment.plan().table()
     length = len(next(iter(columns.values()))) if columns else experiment.epochs
     rows = []
     for i in range(length):

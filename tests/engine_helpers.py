@@ -8,11 +8,11 @@ import torch
 from pandas.testing import assert_frame_equal
 from torch import nn
 
-from sgdm_lib import checkpoint, models, records, training
-from sgdm_lib.experiment import Experiment
+from sgdm_lib import engine, models
+from sgdm_lib.engine import Experiment, checkpoint, records
+from sgdm_lib.engine import run_state as ongoing
+from sgdm_lib.engine.steps import EagerStep
 from sgdm_lib.schedules import StageGrowth
-from sgdm_lib.steps import EagerStep
-from sgdm_lib.training import ongoing
 
 STEPS = 2 * 25 + 2 * 13  # of small(): 200 images in batches of 8 (2 epochs), then 16 (2 epochs)
 
@@ -109,7 +109,7 @@ def run_and_die(experiment, folder, moment, count):
         before(checkpoint, "delete")
     else:
         raise AssertionError(moment)
-    training.fit(experiment, out=folder, device="cpu", progress=False)
+    engine.fit(experiment, out=folder, device="cpu", progress=False)
     os._exit(0)  # the moment never came
 
 
@@ -118,7 +118,7 @@ def run_to_the_end(experiment, folder):
     torch.set_num_threads(1)
     use_batch_norm_net()
     keep_last_state(folder)
-    training.fit(experiment, out=folder, device="cpu", progress=False)
+    engine.fit(experiment, out=folder, device="cpu", progress=False)
 
 
 def run_until_told(experiment, folder):
@@ -127,6 +127,6 @@ def run_until_told(experiment, folder):
     use_batch_norm_net()
     ongoing.RECORD_SECONDS = 0.0
     try:
-        training.fit(experiment, out=folder, device="cpu", progress=False)
+        engine.fit(experiment, out=folder, device="cpu", progress=False)
     except KeyboardInterrupt:
         sys.exit(130)

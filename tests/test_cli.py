@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from sgdm_lib.book.build.terminal import printable
 
-from sgdm_lib import data, papers, records
+from sgdm_lib import data
 from sgdm_lib.cli import jobs, main, run, status
-from sgdm_lib.experiment import Experiment
-from sgdm_lib.terminal import printable
+from sgdm_lib.engine import Experiment, records
+from sgdm_lib.study import papers
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -110,8 +111,8 @@ def tiny(monkeypatch):
     run = Experiment(
         dataset="digits", model="mlp", optimizer="nshb", epochs=2, batch_size=256, lr=0.1
     )
-    monkeypatch.setattr("sgdm_lib.papers.catalogue", lambda: {"tiny": run})
-    monkeypatch.setattr("sgdm_lib.papers.find", lambda pattern: {"tiny": run})
+    monkeypatch.setattr("sgdm_lib.study.papers.catalogue", lambda: {"tiny": run})
+    monkeypatch.setattr("sgdm_lib.study.papers.find", lambda pattern: {"tiny": run})
     return run
 
 
@@ -122,7 +123,7 @@ def many(monkeypatch):
         dataset="digits", model="mlp", optimizer="nshb", epochs=1, batch_size=512, lr=0.1
     )
     runs = {f"r{k}": base.replace(lr=0.1 / k) for k in (1, 2, 3, 4)}
-    monkeypatch.setattr("sgdm_lib.papers.find", lambda pattern: runs)
+    monkeypatch.setattr("sgdm_lib.study.papers.find", lambda pattern: runs)
     monkeypatch.setattr(run, "WAIT", 0.05)
     return runs
 

@@ -49,7 +49,7 @@ def test_a_hang_is_seen(fuzz, monkeypatch):
 
 
 def test_a_record_with_other_content_is_seen(fuzz, tmp_path, monkeypatch):
-    from sgdm_lib import records
+    from sgdm_lib.engine import records
 
     made = fuzz.Cases(tmp_path)
     real = records.load

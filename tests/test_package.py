@@ -54,7 +54,7 @@ def test_wheel_has_the_library_and_nothing_else(dist):
     wanted = {name for name in here if "__pycache__" not in name}
     assert {name for name in names if ".dist-info/" not in name} == wanted
     assert "sgdm_lib/py.typed" in names
-    assert "sgdm_lib/interactive/momentum.js" in names
+    assert "sgdm_lib/book/play/momentum.js" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
@@ -62,7 +62,7 @@ def test_source_archive_has_what_a_build_needs(dist):
     (archive,) = dist.glob("*.tar.gz")
     with tarfile.open(archive) as opened:
         names = {name.partition("/")[2] for name in opened.getnames()}
-    assert {*TOP, "sgdm_lib/py.typed", "sgdm_lib/book/print.css"} <= names
+    assert {*TOP, "sgdm_lib/py.typed", "sgdm_lib/book/pdf/print.css"} <= names
     assert not [name for name in names if name.startswith("tests")]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sgdm_lib.book.launch import COPIES
+from sgdm_lib.book.build.launch import COPIES
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))

@@ -12,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sgdm_lib import inputs
 from sgdm_lib.checks import choice, integer
+from sgdm_lib.engine import inputs
 
 SCALES = ("quick", "paper")
 PARAMETERS = ("scale", "seeds", "device", "records")
@@ -222,7 +222,7 @@ def check_parameters(parameters: Mapping[str, Any], folder: Path | None = None) 
     if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", device):
         raise ValueError(f"device must be auto, cpu or cuda, got {device!r}: auto finds a GPU")
     if device.startswith("cuda"):
-        from sgdm_lib.training import choose_device  # imports torch
+        from sgdm_lib.engine.device import choose_device  # imports torch
 
         choose_device(device)
     records = parameters.get("records")

@@ -7,11 +7,11 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sgdm_lib import claims
 from sgdm_lib.book import unrecorded
 from sgdm_lib.book.notebooks import PARAMETERS, assignments, check_parameters, find_root
 from sgdm_lib.checks import choice
-from sgdm_lib.records import Run
+from sgdm_lib.engine.records import Run
+from sgdm_lib.study import criteria, evidence, pages
 
 __all__ = ["Settings", "begin", "claim", "note", "recorded", "scorecard", "source"]
 
@@ -66,7 +66,7 @@ def begin(scale: str, seeds: int, device: str, records: str | None) -> Settings:
         raise ParameterError(str(error)) from None
     import torch
 
-    from sgdm_lib.figures import use_style
+    from sgdm_lib.plots import use_style
 
     if scale == "quick":  # nets this small gain nothing from threads, which wait for each other
         torch.set_num_threads(1)
@@ -111,31 +111,31 @@ def note(name: str, value: float | int | str) -> None:
     glue(name, plain, display=False)
 
 
-def claim(name: str) -> claims.Report:
+def claim(name: str) -> pages.Report:
     """A claim of the papers with its verdicts on all there is to see; a box on the page.
 
     Args:
-        name: the claim's id, such as "K3"; :func:`sgdm_lib.claims.all_claims` has them all.
+        name: the claim's id, such as "K3"; :func:`sgdm_lib.study.pages.all_claims` has them all.
 
     Raises:
         ValueError: if there is no such claim.
     """
-    known = claims.all_claims()
-    return claims.Report(known[choice("claim", name, known)], find_root() / "chapters")
+    known = pages.all_claims()
+    return pages.Report(known[choice("claim", name, known)], find_root() / "chapters")
 
 
-def scorecard(begin: str = "") -> claims.Scorecard:
+def scorecard(begin: str = "") -> pages.Scorecard:
     """The table of all claims whose ids begin so: "K" for the first paper, "L" for the second."""
-    ids = [name for name in claims.everything() if name.startswith(begin)]
-    return claims.scorecard(find_root() / "chapters", ids)
+    ids = [name for name in pages.everything() if name.startswith(begin)]
+    return pages.scorecard(find_root() / "chapters", ids)
 
 
-def source(paper: str, protocol: str, dataset: str = "cifar100") -> claims.Source:
+def source(paper: str, protocol: str, dataset: str = "cifar100") -> criteria.Source:
     """Curves to draw: "published", or recorded under a protocol: "full", "cnn10k".
 
     Args:
         paper: "kamo2025" or "kondo2025".
-        protocol: "published" (kamo2025 only), or one of :data:`sgdm_lib.claims.PROTOCOLS`.
+        protocol: "published" (kamo2025 only), or one of :data:`sgdm_lib.study.evidence.PROTOCOLS`.
         dataset: "cifar100" or "tiny_imagenet".
 
     Raises:
@@ -144,15 +144,15 @@ def source(paper: str, protocol: str, dataset: str = "cifar100") -> claims.Sourc
     chapters = find_root() / "chapters"
     if protocol == "published":
         choice("paper", paper, ("kamo2025",))
-        return claims.Published(chapters / "paper_curves", dataset)
-    return claims.Recorded(chapters / "records", paper, protocol, dataset)
+        return evidence.Published(chapters / "paper_curves", dataset)
+    return evidence.Recorded(chapters / "records", paper, protocol, dataset)
 
 
 def recorded(name: str, folder: Path | None = None) -> list[Run]:
     """The recorded runs of an experiment, one a seed; none if it has not been run.
 
     Args:
-        name: a name of :func:`sgdm_lib.papers.catalogue`.
+        name: a name of :func:`sgdm_lib.study.papers.catalogue`.
         folder: where ``sgdm run --out`` put them; None: the checkout's ``chapters/records``.
 
     Returns:
@@ -161,6 +161,6 @@ def recorded(name: str, folder: Path | None = None) -> list[Run]:
 
     Raises:
         ValueError: if there is no such name.
-        sgdm_lib.records.RecordError: if a record is there but cannot be read.
+        sgdm_lib.engine.records.RecordError: if a record is there but cannot be read.
     """
-    return claims.find(folder or find_root() / "chapters" / "records", name)
+    return evidence.find(folder or find_root() / "chapters" / "records", name)

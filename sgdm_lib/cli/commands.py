@@ -13,18 +13,19 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sgdm_lib.book.build.terminal import printable
 from sgdm_lib.checks import choice, integer, number
-from sgdm_lib.terminal import printable
 
 T = TypeVar("T")
 
 
 def list_runs(args: argparse.Namespace) -> None:
     """List the experiments that match."""
-    from sgdm_lib import estimate, papers
+    from sgdm_lib.engine import speed
+    from sgdm_lib.study import papers
 
     found = papers.find(args.pattern)
-    plans = {name: estimate.plan_of(experiment) for name, experiment in found.items()}
+    plans = {name: experiment.plan() for name, experiment in found.items()}
     if args.json:
         rows = [
             {
@@ -38,7 +39,7 @@ def list_runs(args: argparse.Namespace) -> None:
                 "hash": experiment.hash,
                 "source": papers.source(name),
             }
-            | ({"seconds": estimate.seconds(experiment)} if args.time else {})
+            | ({"seconds": speed.seconds(experiment)} if args.time else {})
             for name, experiment in found.items()
         ]
         print(json.dumps(rows, indent=2))
@@ -48,22 +49,22 @@ def list_runs(args: argparse.Namespace) -> None:
     print(f"{'name':<{width}}  epochs      steps          SFO  {head}source")
     for name, experiment in found.items():
         plan = plans[name]
-        time = f"{estimate.duration(estimate.seconds(experiment)):>9}  " if args.time else ""
+        time = f"{speed.duration(speed.seconds(experiment)):>9}  " if args.time else ""
         counts = f"{plan.epochs:>6}  {plan.total_steps:>9,}  {plan.total_sfo:>11,}"
         print(f"{name:<{width}}  {counts}  {time}{papers.source(name)}")
 
 
 def show_plan(args: argparse.Namespace) -> None:
     """Show an experiment's plan."""
-    from sgdm_lib import estimate
     from sgdm_lib.cli.jobs import MOST, changed, named
+    from sgdm_lib.engine import speed
 
     name, experiment = _one(args.name, named(args.name))
     experiment, _ = changed(experiment, args.set)
     integer("epochs", experiment.epochs, at_most=MOST, fix="a plan has a row for each")
-    plan = estimate.plan_of(experiment)
+    plan = experiment.plan()
     if args.json:
-        total = estimate.seconds(experiment)
+        total = speed.seconds(experiment)
         content = {
             "name": name,
             "experiment": experiment.to_dict(),
@@ -72,7 +73,7 @@ def show_plan(args: argparse.Namespace) -> None:
             "steps": plan.total_steps,
             "sfo": plan.total_sfo,
             "stages": [stage._asdict() for stage in plan.stages],
-            "seconds": {"expected": total, "range": [total * each for each in estimate.RANGE]},
+            "seconds": {"expected": total, "range": [total * each for each in speed.RANGE]},
         }
         if args.table:
             content["table"] = plan.table().to_dict("records")
@@ -80,7 +81,7 @@ def show_plan(args: argparse.Namespace) -> None:
         return
     print(f"{args.name}: {experiment.optimizer}, {experiment.model} on {experiment.dataset}")
     print(plan.preview())
-    print(estimate.describe(experiment))
+    print(speed.describe(experiment))
     if args.table:
         print(plan.table().to_string(index=False))
 
@@ -109,22 +110,22 @@ def show_status(args: argparse.Namespace) -> None:
 
 def judge(args: argparse.Namespace) -> None:
     """Judge the claims."""
-    from sgdm_lib import claims
     from sgdm_lib.book.notebooks import find_root
     from sgdm_lib.cli.jobs import existing_folder
+    from sgdm_lib.study import pages
 
-    known = claims.everything()
+    known = pages.everything()
     ids = [_claim(key, known) for key in args.ids] or None
     chapters = args.chapters or find_root() / "chapters"
     existing_folder("chapters", chapters, "give the checkout's")
-    card = claims.scorecard(chapters, ids)
+    card = pages.scorecard(chapters, ids)
     frame = card.frame()
     if args.out:
         frame.to_csv(args.out, index=False)
     if args.json:
         print(frame.to_json(orient="records", indent=2))
         return
-    titles = claims.COLUMNS | {"theory": "computed"}
+    titles = pages.COLUMNS | {"theory": "computed"}
     for key, verdicts in card.verdicts.items():
         print(_wrapped(f"{key}  {card.claims[key].statement} ({card.claims[key].where})", ""))
         for column, verdict in verdicts.items():
@@ -164,11 +165,11 @@ def prepare_data(args: argparse.Namespace) -> None:
 
 def time_steps(args: argparse.Namespace) -> None:
     """Time an experiment's steps."""
-    from sgdm_lib import bench
     from sgdm_lib.cli.jobs import named, numbers
+    from sgdm_lib.engine import speed
 
     sizes = numbers("batch-sizes", args.batch_sizes)
-    files = bench.run(
+    files = speed.run(
         args.out,
         experiment=_one(args.name, named(args.name))[1] if args.name else None,
         device=args.device,
@@ -183,7 +184,7 @@ def time_steps(args: argparse.Namespace) -> None:
 
 def build_book(args: argparse.Namespace) -> None:
     """Execute the chapters and render the book."""
-    from sgdm_lib.book import build
+    from sgdm_lib.book.build import build
     from sgdm_lib.book.notebooks import SCALES
 
     choice("scale", args.scale, SCALES)
@@ -216,7 +217,7 @@ def look_around(args: argparse.Namespace) -> None:
     import torch
 
     from sgdm_lib import data
-    from sgdm_lib.versions import code_version, versions
+    from sgdm_lib.engine.versions import code_version, versions
 
     print(f"code      {code_version()}")
     print(f"versions  {', '.join(f'{k} {v}' for k, v in versions().items())}")

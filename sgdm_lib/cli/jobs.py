@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sgdm_lib.checks import choice, integer, shown
-from sgdm_lib.experiment import Experiment
+from sgdm_lib.engine.experiment import Experiment
 
 __all__ = ["Job", "changed", "existing_folder", "jobs", "named", "numbers"]
 
@@ -42,15 +42,13 @@ def jobs(names: Sequence[str], changes: Sequence[str], seeds: str, out: Path) ->
     Raises:
         ValueError: if one of them is wrong; nothing has been run or written then.
     """
-    from sgdm_lib import estimate
-
     chosen = numbers("seeds", seeds)
     found = {}
     for pattern in names:
         for name, experiment in named(pattern).items():
             new, suffix = changed(experiment, changes)
             integer("epochs", new.epochs, at_most=MOST, fix="a plan has a row for each")
-            estimate.plan_of(new)  # schedules that do not fit the data
+            new.plan()  # schedules that do not fit the data
             found[name + suffix] = new
     return [
         Job(name, run.replace(seed=seed), out / name / f"seed{seed}")
@@ -67,7 +65,7 @@ def named(pattern: str) -> dict[str, Experiment]:
     Raises:
         ValueError: if nothing matches, or the file cannot be read.
     """
-    from sgdm_lib import papers
+    from sgdm_lib.study import papers
 
     if not pattern.endswith(".json"):
         return papers.find(pattern)
@@ -92,7 +90,7 @@ def changed(experiment: Experiment, changes: Sequence[str]) -> tuple[Experiment,
     Raises:
         ValueError: if a field is unknown, or its value is out of range.
 
-    >>> from sgdm_lib import papers
+    >>> from sgdm_lib.study import papers
     >>> run = papers.catalogue()["quick/digits/nshb/x2"]
     >>> new, suffix = changed(run, ["lr=0.05", "epochs=5"])
     >>> new.epochs, suffix

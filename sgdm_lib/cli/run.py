@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from sgdm_lib import data, estimate, records
+from sgdm_lib import data
+from sgdm_lib.book.build.terminal import printable
 from sgdm_lib.cli.errors import Failure, one_line
 from sgdm_lib.cli.jobs import Job, jobs
-from sgdm_lib.records import Run
-from sgdm_lib.steps import choose_mode
-from sgdm_lib.terminal import printable
-from sgdm_lib.training import choose_device, fit
+from sgdm_lib.engine import records, speed
+from sgdm_lib.engine.device import choose_device
+from sgdm_lib.engine.records import Run
+from sgdm_lib.engine.steps import choose_mode
+from sgdm_lib.engine.training import fit
 
 WAIT = 2.0
 """Seconds between two looks at the runs of other processes."""
@@ -81,7 +83,7 @@ def _headline(wanted: list[Job], done: dict[Job, Run], left: list[Job], device: 
     before = f", {len(done)} done before" if done else ""
     if not left:
         return f"{count}{before}"
-    return f"{count}{before}; {estimate.in_words((job.experiment for job in left), device)}"
+    return f"{count}{before}; {speed.in_words((job.experiment for job in left), device)}"
 
 
 def _missing_data(names: Iterable[str]) -> dict[str, str]:
@@ -99,7 +101,7 @@ def _missing_data(names: Iterable[str]) -> dict[str, str]:
 def _outcome(run: Run) -> str:
     """How a run ended, whatever its record has or lacks."""
     spent = run.provenance.get("seconds")
-    time_taken = estimate.duration(spent) if isinstance(spent, (int, float)) else "unknown time"
+    time_taken = speed.duration(spent) if isinstance(spent, (int, float)) else "unknown time"
     if run.history.empty:
         return f"{run.status} before the end of its first epoch, {time_taken}"
     last = run.history.iloc[-1]

@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from sgdm_lib.book.build.terminal import printable
 from sgdm_lib.cli.errors import one_line
 from sgdm_lib.cli.jobs import existing_folder
-from sgdm_lib.terminal import printable
 
 __all__ = ["STATES", "State", "show_status", "survey"]
 
@@ -46,7 +46,7 @@ def survey(folder: Path) -> list[State]:
 
 
 def _state(folder: Path, name: str) -> State:
-    from sgdm_lib import records
+    from sgdm_lib.engine import records
 
     at_work = _is_locked(folder)
     if not (folder / "run.json").exists():

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from sgdm_lib.data.dataset import Dataset
+from sgdm_lib.data.files import atomic_write, locked, remove_leftovers
 from sgdm_lib.data.sources import (
     Arrays,
     DataError,
@@ -22,7 +23,6 @@ from sgdm_lib.data.sources import (
     how_to_provide,
     require_original,
 )
-from sgdm_lib.files import atomic_write, locked, remove_leftovers
 
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _MEAN_TOLERANCE = 2e-3

@@ -7,36 +7,28 @@ batch size, each weighted ``batch_size / n`` - also the short last one, so that 
 ``ceil(n/b) b/n >= 1``. The two agree for a net without BatchNorm when b divides n.
 """
 
-from sgdm_lib.gradients.drop import Drop, chain, decompose_by_reference, decompose_drop
-from sgdm_lib.gradients.full import full_gradient, full_gradient_norm, has_batch_norm
-from sgdm_lib.gradients.noise import GradientNoise, gradient_noise
-from sgdm_lib.gradients.ruler import (
-    Ruler,
-    augmented_reading,
-    expected_reading,
-    log_spread,
-    running_minimum,
-    weight_sum,
+from sgdm_lib.gradients.full import (
+    full_gradient,
+    full_gradient_norm,
+    has_batch_norm,
 )
-from sgdm_lib.gradients.sharpness import Curvature, hessian_vector_product, largest_curvature
+from sgdm_lib.gradients.noise import (
+    GradientNoise,
+    gradient_noise,
+)
+from sgdm_lib.gradients.sharpness import (
+    Curvature,
+    hessian_vector_product,
+    largest_curvature,
+)
 
 __all__ = [
     "Curvature",
-    "Drop",
     "GradientNoise",
-    "Ruler",
-    "chain",
-    "decompose_by_reference",
-    "decompose_drop",
-    "augmented_reading",
-    "expected_reading",
     "full_gradient",
     "full_gradient_norm",
     "gradient_noise",
     "has_batch_norm",
     "hessian_vector_product",
     "largest_curvature",
-    "log_spread",
-    "running_minimum",
-    "weight_sum",
 ]

@@ -71,7 +71,7 @@ def full_gradient_norm(
                 "batch_size must be given for the authors' estimator, got None: pass the current "
                 "training batch size"
             )
-        gradient = _authors_gradient(
+        gradient = authors_gradient(
             model, data, integer("batch_size", batch_size, at_least=1), chunk
         )
     return float(torch.stack([g.square().sum() for g in gradient]).sum().sqrt())
@@ -97,7 +97,7 @@ def full_gradient(model: nn.Module, data: Data, *, chunk: int | None = None) -> 
     n, total = 0, _zeros(model)
     with in_mode(model, training=False):
         for x, y in pairs(data):
-            size = pass_size(x.shape[1:], x.device) if chunk is None else _checked(chunk)
+            size = pass_size(x.shape[1:], x.device) if chunk is None else checked(chunk)
             for images, labels in zip(x.split(size), y.split(size), strict=True):
                 loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
                 _accumulate(total, loss, model)
@@ -106,9 +106,10 @@ def full_gradient(model: nn.Module, data: Data, *, chunk: int | None = None) -> 
 
 
 @gradients_on()
-def _authors_gradient(
+def authors_gradient(
     model: nn.Module, data: Data, batch_size: int, chunk: int | None
 ) -> list[Tensor]:
+    """The mean of the gradients of the batches, in train mode and in float64, as the authors' code."""
     n, total = 0, _zeros(model)
     with in_mode(model, training=True):
         for x, y in pairs(data):
@@ -118,7 +119,7 @@ def _authors_gradient(
                     f"{batch_size} images, got {n % batch_size} left over: cut it anew"
                 )
             n += len(y)
-            size = _authors_pass(model, x) if chunk is None else _checked(chunk)
+            size = _authors_pass(model, x) if chunk is None else checked(chunk)
             size = max(size // batch_size, 1) * batch_size
             whole = len(y) - len(y) % batch_size
             for a in range(0, whole, size):
@@ -176,7 +177,8 @@ def pass_size(shape: Sequence[int], device: torch.device) -> int:
     return max(PIXELS.get(device.type, PIXELS["cuda"]) // max(pixels, 1), 1)
 
 
-def _checked(chunk: int) -> int:
+def checked(chunk: int) -> int:
+    """The number of samples of a pass, if it is a whole number of at least 1."""
     return integer("chunk", chunk, at_least=1)
 
 

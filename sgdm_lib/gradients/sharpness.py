@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sgdm_lib.checks import integer, number
-from sgdm_lib.gradients.full import _checked, in_mode, logits, pass_size
+from sgdm_lib.gradients.full import checked, in_mode, logits, pass_size
 from sgdm_lib.gradients.inputs import Data, gradients_on, pairs, trained_parameters
 
 
@@ -61,7 +61,7 @@ def hessian_vector_product(
     moved = [t for t, p in zip(total, parameters, strict=True) if p.requires_grad]
     with in_mode(model, training=False):
         for x, y in pairs(data):
-            size = pass_size(x.shape[1:], x.device) if chunk is None else _checked(chunk)
+            size = pass_size(x.shape[1:], x.device) if chunk is None else checked(chunk)
             for images, labels in zip(x.split(size), y.split(size), strict=True):
                 loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
                 gradient = torch.autograd.grad(

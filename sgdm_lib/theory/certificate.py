@@ -91,10 +91,11 @@ def certificate_weights(
     (array([0.095, 0.095]), array([0.005, 0.005]))
     """
     s = setting(lr, momentum, smoothness=smoothness, nu=nu, steps=steps, optimizer=optimizer)
-    return _weights(s, kappa_value(kappa))
+    return step_weights(s, kappa_value(kappa))
 
 
-def _weights(s: Setting, kappa: float) -> tuple[Array, Array, Array]:
+def step_weights(s: Setting, kappa: float) -> tuple[Array, Array, Array]:
+    """The weights of gradient, noise and learning rate in each step, for arrays of shape (T,)."""
     average = look_ahead(s.lr, s.momentum)
     z_lr = (1 - s.nu) * s.lr + s.nu * average
     pull = z_lr * average
@@ -124,7 +125,7 @@ def certificate_condition(
     """
     steps = 1 if steps is None and is_one(lr) else steps
     s = setting(lr, momentum, smoothness=smoothness, nu=nu, steps=steps, optimizer=optimizer)
-    weights, _, z_lr = _weights(s, kappa_value(kappa))
+    weights, _, z_lr = step_weights(s, kappa_value(kappa))
     return _t2_condition(weights, z_lr)
 
 
@@ -174,7 +175,7 @@ def schedule_certificate(
         steps=steps,
         optimizer=optimizer,
     )
-    weights, noise_weights, z_lr = _weights(s, kappa_value(kappa))
+    weights, noise_weights, z_lr = step_weights(s, kappa_value(kappa))
     _t2_condition(weights, z_lr).require()
     weights = np.maximum(weights, 0.0)  # a rounding error below zero, nothing more
     total = s.initial_gap + np.cumsum(noise_weights * s.noise)

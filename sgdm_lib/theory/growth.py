@@ -13,7 +13,7 @@ import numpy as np
 
 from ..checks import choice
 from ._inputs import Array, ArrayLike, Setting, number, sequence, setting
-from .certificate import _weights, certificate_condition
+from .certificate import certificate_condition, step_weights
 from .lyapunov import lyapunov_condition, nonincreasing_lr_condition
 
 THEOREMS = ("T2", "T3", "T3Q")
@@ -61,7 +61,7 @@ def smoothness_limits(
     if theorem == "T3":
         return _t3(s)
     if theorem == "T2":
-        weights, _, z_lr = _weights(s, 1.0)
+        weights, _, z_lr = step_weights(s, 1.0)
         return _over(z_lr, z_lr - weights)
     grows = np.append(False, s.lr[1:] > s.lr[:-1])
     return np.where(grows, 0.0, _over(2.0, s.lr[0]))

@@ -1,0 +1,176 @@
+"""Several runs at once on one device: they take turns, a step each."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from sgdm_lib.engine import checkpoint, records
+from sgdm_lib.engine.batches import Source
+from sgdm_lib.engine.device import numerics
+from sgdm_lib.engine.experiment import Experiment
+from sgdm_lib.engine.interrupt import StopRequest
+from sgdm_lib.engine.progress import Progress
+from sgdm_lib.engine.records import Run
+from sgdm_lib.engine.run_state import Ongoing, in_a_stack
+from sgdm_lib.engine.weights import load_model
+
+Lane = tuple[torch.cuda.Stream | None, Iterator[None]]
+Team = Callable[[list[tuple[Ongoing, Progress]], StopRequest], list[Lane]]
+
+
+def finished(
+    folder: Path, experiment: Experiment, *, stackable: bool = False, weights: bool = False
+) -> Run | None:
+    """The run in that folder, if it is this experiment and over.
+
+    Args:
+        folder: where to look.
+        experiment: the one that is asked for.
+        stackable: whether a run that was trained in a stack will do.
+        weights: whether its trained weights are asked for.
+
+    Raises:
+        ValueError: if the folder holds another experiment (named field by field), or not the run
+            that is asked for.
+        sgdm_lib.engine.records.RecordError: if its record is damaged and there is nothing to go on
+        from.
+    """
+    if not (folder / "run.json").exists():
+        return None
+    try:
+        run = records.load(folder)
+    except records.Damaged as error:
+        if not checkpoint.holds(folder, experiment):
+            raise
+        warnings.warn(f"{error}; its checkpoint is whole and goes on from there", stacklevel=3)
+        return None
+    if differences := run.experiment.differences(experiment):
+        shown = "; ".join(f"{k}: {a!r} there, {b!r} now" for k, (a, b) in differences.items())
+        raise ValueError(
+            f"{folder} holds another experiment ({shown}): choose another folder, or start anew "
+            "with resume=False (sgdm run: --fresh)"
+        )
+    if run.status not in ("finished", "diverged"):
+        return None
+    if not stackable and is_stacked(run):
+        raise ValueError(in_a_stack(folder))
+    if weights and "weights_sha256" not in run.provenance:
+        raise ValueError(f"{folder} holds this run without its weights: choose another folder")
+    checkpoint.delete(folder)  # a kill may have come between the last record and this
+    model = load_model(folder) if weights else None
+    return replace(run, experiment=experiment, model=model)
+
+
+def is_stacked(run: Run) -> bool:
+    """Whether any step of a recorded run was taken in a stack; early records say so by the mode."""
+    about = run.provenance
+    return bool(about.get("stacked")) or str(about.get("mode", "")).startswith("stacked")
+
+
+def guarded(runs: list[Ongoing], steps: Iterator[None]) -> Iterator[None]:
+    """The same steps; an error in one ends these runs, which keep it, and no others."""
+    try:
+        yield from steps
+    except Exception as error:
+        for run in runs:
+            run.fail(error)
+
+
+def each_alone(runs: list[tuple[Ongoing, Progress]], stop: StopRequest) -> list[Lane]:
+    """Every run on a lane of its own."""
+    lanes = []
+    for run, bar in runs:
+        steps = guarded([run], run.advance(stop, bar))
+        lanes.append((run.stream, _in_own_state(run, steps) if run.draws else steps))
+    return lanes
+
+
+def _in_own_state(run: Ongoing, steps: Iterator[None]) -> Iterator[None]:
+    """Steps that draw from torch's global generators, which are put back after each."""
+    while True:
+        with run.random:
+            try:
+                next(steps)
+            except StopIteration:
+                return
+        yield
+
+
+def run_lanes(
+    sources: Sequence[Source],
+    folders: Sequence[Path | None],
+    *,
+    mode: str,
+    resume: bool,
+    progress: bool,
+    team: Team = each_alone,
+    weights: bool = False,
+) -> list[Run | Exception]:
+    """Run experiments of one precision to the end, taking turns; a signal saves all and leaves.
+
+    Args:
+        sources: one an experiment.
+        folders: where each has its record; None for nowhere.
+        mode: of the steps.
+        resume: go on from what is there.
+        progress: show it.
+        team: puts the runs on lanes.
+        weights: keep the trained weights beside the record.
+
+    Returns:
+        For each experiment its run, or the error that it failed with; one failure ends no other.
+    """
+    found: list[Ongoing | Exception] = []
+    stackable = team is not each_alone
+    with ExitStack() as held:
+        held.enter_context(numerics(sources[0].experiment.precision))
+        for source, folder in zip(sources, folders, strict=True):
+            try:
+                if folder is not None:
+                    held.enter_context(records.exclusive(folder))
+                    if not resume:
+                        checkpoint.clear(folder)
+                        records.delete(folder)
+                run = Ongoing(
+                    source.experiment, source, folder, mode, stackable=stackable, weights=weights
+                )
+                found.append(run)
+            except Exception as error:
+                found.append(error)
+        runs = [each for each in found if isinstance(each, Ongoing)]
+        if any(run.stream for run in runs):
+            torch.cuda.synchronize()  # weights and data come from the default stream
+        stop = held.enter_context(StopRequest())
+        bars = [Progress(r.plan, progress, label(r.experiment), r.images_done) for r in runs]
+        for bar in bars:
+            held.enter_context(bar)
+        _take_turns(team(list(zip(runs, bars, strict=True)), stop))
+    if stop.signal is not None:
+        stop.leave()
+    return [each if isinstance(each, Exception) else each.error or each.run() for each in found]
+
+
+def _take_turns(lanes: list[Lane]) -> None:
+    waiting = deque(lanes)
+    while waiting:
+        stream, steps = waiting.popleft()
+        with on(stream):
+            if next(steps, waiting) is None:
+                waiting.append((stream, steps))
+
+
+def on(stream: torch.cuda.Stream | None) -> AbstractContextManager[object]:
+    """Work goes to that stream inside; None leaves everything as it is."""
+    return nullcontext() if stream is None else torch.cuda.stream(stream)
+
+
+def label(experiment: Experiment) -> str:
+    """What a run is called on the screen."""
+    return f"{experiment.optimizer} {experiment.model} {experiment.dataset} seed {experiment.seed}"

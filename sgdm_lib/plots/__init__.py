@@ -1,0 +1,35 @@
+"""Pictures of schedules, plans and theory in one style: colour-blind-safe, legible on a dark page.
+
+Every function takes values (plans, arrays) and returns a matplotlib ``Figure`` or a styled table.
+Nothing here needs a training run.
+"""
+
+from sgdm_lib.plots.lines import (
+    line_panels,
+    lines,
+    momentum_positions,
+    stability_map,
+    table,
+)
+from sgdm_lib.plots.plans import (
+    plan_panels,
+    totals,
+)
+from sgdm_lib.plots.style import (
+    LABELS,
+    colours,
+    use_style,
+)
+
+__all__ = [
+    "LABELS",
+    "colours",
+    "line_panels",
+    "lines",
+    "momentum_positions",
+    "plan_panels",
+    "stability_map",
+    "table",
+    "totals",
+    "use_style",
+]

@@ -1,0 +1,1 @@
+"""Comparisons that are fair: at an equal budget, and over a grid of learning rates."""

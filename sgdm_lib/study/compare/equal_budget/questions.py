@@ -1,0 +1,72 @@
+"""Three questions to a growing batch size, and what recorded runs answer.
+
+A run that doubles from 8 differs from a constant 128 in three ways at once: it takes more steps, it
+takes the early ones with smaller batches, and its batch grows. Each question holds the others
+apart from one of the three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from sgdm_lib.engine.records import Run
+from sgdm_lib.study.compare.equal_budget.compare import advantage
+
+QUESTIONS = {
+    "Is it the number of steps?": ("x2", "constant128_steps_of_x2", "step"),
+    "Is it the small batches?": ("x2", "constant8", "epoch"),
+    "Does growth alone help?": ("x2_from128", "constant128", "epoch"),
+}
+"""By question: the growing run, the constant one, and the effort that is equal."""
+
+
+def paired(
+    runs: Sequence[Run], baseline: Sequence[Run], quantity: str, of: str | float
+) -> tuple[float, ...]:
+    """Ratios of the runs with seeds that both sides have, at equal effort.
+
+    Args:
+        runs: one run a seed.
+        baseline: one run a seed.
+        quantity: as for :func:`sgdm_lib.study.compare.equal_budget.advantage`.
+        of: the effort that is equal, as there.
+
+    Returns:
+        One ratio a common seed, runs / baseline; empty without common seeds.
+    """
+    sides = [{run.experiment.seed: run for run in group} for group in (runs, baseline)]
+    seeds = sorted(sides[0].keys() & sides[1].keys())
+    if not seeds:
+        return ()
+    return advantage([sides[0][s] for s in seeds], [sides[1][s] for s in seeds], quantity, of)
+
+
+def answers(
+    recorded: Callable[[str], Sequence[Run]],
+    group: str = "cnn10k/cifar100/nshb/",
+    quantities: Sequence[str] = ("test_error", "train_loss"),
+) -> pd.DataFrame:
+    """Ask every question of every quantity; unanswered are those without runs of a common seed.
+
+    Args:
+        recorded: finds the runs of an experiment, such as :func:`sgdm_lib.book.page.recorded`.
+        group: where the catalogue has the runs.
+        quantities: those of :func:`sgdm_lib.study.compare.equal_budget.advantage`.
+
+    Returns:
+        Rows ``question``, ``growing``, ``constant``, ``equal``, ``quantity``, ``ratio`` (geometric
+        mean over the common seeds, growing / constant: below 1 growth is ahead) and ``seeds``.
+    """
+    rows = []
+    for question, (growing, constant, of) in QUESTIONS.items():
+        ours, theirs = recorded(group + growing), recorded(group + constant)
+        for quantity in quantities:
+            ratios = paired(ours, theirs, quantity, of)
+            if ratios:
+                mean = float(np.exp(np.mean(np.log(ratios))))
+                rows.append((question, growing, constant, of, quantity, mean, len(ratios)))
+    names = ["question", "growing", "constant", "equal", "quantity", "ratio", "seeds"]
+    return pd.DataFrame(rows, columns=names)

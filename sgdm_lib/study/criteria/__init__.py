@@ -1,0 +1,99 @@
+"""Criteria: functions that turn curves into ratios per seed, and the one judge of them.
+
+A verdict is computed, never typed. Each criterion has its limit in its signature, so that a reader
+can look it up, disagree, and run it with another limit.
+"""
+
+from sgdm_lib.study.criteria.chance import (
+    EARLIER_WORDS,
+    by_chance,
+    changes,
+    error_rates,
+    false_positives,
+)
+from sgdm_lib.study.criteria.course import (
+    falls_faster,
+    follows,
+    levels_off,
+)
+from sgdm_lib.study.criteria.criteria import (
+    ends_above,
+    ends_apart,
+    ends_higher,
+    ends_highest,
+    ends_lower,
+    ends_lowest,
+    ends_near,
+    ends_no_higher,
+)
+from sgdm_lib.study.criteria.curves import (
+    QUANTITIES,
+    Curve,
+    Given,
+    Source,
+    level,
+    readings,
+)
+from sgdm_lib.study.criteria.effort import (
+    cheaper,
+)
+from sgdm_lib.study.criteria.gates import (
+    at_chance,
+    same_until,
+)
+from sgdm_lib.study.criteria.judge import (
+    judge,
+    t_interval,
+)
+from sgdm_lib.study.criteria.live import (
+    final_level,
+    goes_below,
+    stalls,
+)
+from sgdm_lib.study.criteria.verdict import (
+    OUTCOMES,
+    SYMBOLS,
+    Verdict,
+    combine,
+    no_data,
+    undecided,
+)
+
+__all__ = [
+    "Curve",
+    "EARLIER_WORDS",
+    "Given",
+    "OUTCOMES",
+    "QUANTITIES",
+    "SYMBOLS",
+    "Source",
+    "Verdict",
+    "at_chance",
+    "by_chance",
+    "changes",
+    "cheaper",
+    "combine",
+    "ends_above",
+    "ends_apart",
+    "ends_higher",
+    "ends_highest",
+    "ends_lower",
+    "ends_lowest",
+    "ends_near",
+    "ends_no_higher",
+    "error_rates",
+    "falls_faster",
+    "false_positives",
+    "final_level",
+    "follows",
+    "goes_below",
+    "judge",
+    "level",
+    "levels_off",
+    "no_data",
+    "readings",
+    "same_until",
+    "stalls",
+    "t_interval",
+    "undecided",
+]

@@ -1,0 +1,209 @@
+"""Readings of the gradient norm with several rulers, from networks kept along a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sgdm_lib.checks import integer
+from sgdm_lib.engine.batches import Source, load_data
+from sgdm_lib.engine.device import choose_device
+from sgdm_lib.engine.experiment import Experiment
+from sgdm_lib.engine.measure import evaluate
+from sgdm_lib.engine.records import RecordError, Run
+from sgdm_lib.engine.snapshots import fit_with_snapshots, measuring_pass
+from sgdm_lib.study.estimators.estimator import Ruler, kept_buffers, read_both
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+COLUMNS = ("epoch", "batch_size", "ruler", "weights", "augmented", "shuffle", "norm")
+"""Columns of a table of readings, one row a reading: the epoch (from 1) after which it was taken
+and the batch size trained with there; the ruler's batch size (0: eval mode) and weights; whether
+the images were augmented; which shuffle; the norm."""
+PIXELS = 2**16  # in one pass: small batches of small images gain much from sharing it
+
+
+class Readings(NamedTuple):
+    """A run, what was read at the end of its stages, and the networks it was read from."""
+
+    run: Run
+    """The run."""
+    table: DataFrame
+    """The readings, with the columns :data:`COLUMNS`."""
+    models: dict[int, nn.Module]
+    """The network at the end of each stage, by epoch, as training left it."""
+
+
+def readings(
+    model: nn.Module, passes: Sequence[tuple[Tensor, Tensor]], batch_sizes: Iterable[int]
+) -> list[tuple[int, str, int, float]]:
+    """The gradient norm at fixed weights, by batch size and weights of the batches.
+
+    Args:
+        model: stays as it is.
+        passes: the data in different shuffles, as
+            :func:`sgdm_lib.engine.snapshots.measuring_pass` gives them.
+        batch_sizes: sizes to read with; 0 reads in eval mode, for which the first pass will do.
+
+    Returns:
+        Ruler's batch size, weights, number of the pass, and norm, of every reading.
+
+    Raises:
+        ValueError: if a batch size is negative.
+    """
+    found = []
+    for b in batch_sizes:
+        integer("batch_size", b, at_least=0)
+        for shuffle, (x, y) in enumerate(passes if b else passes[:1]):
+            chunk = max(PIXELS // math.prod(x.shape[2:]), 1)
+            if b:
+                both = read_both(model, (x, y), b, chunk=chunk)
+                found += [(b, how, shuffle, norm) for how, norm in both.items()]
+            else:
+                found.append((0, "samples", shuffle, Ruler().read(model, (x, y), chunk=chunk)))
+    return found
+
+
+def stage_readings(
+    experiment: Experiment,
+    *,
+    every_size: bool = False,
+    augmented: Sequence[bool] | None = None,
+    shuffles: int = 1,
+    device: str = "auto",
+) -> Readings:
+    """Train, and read the norm at the end of every stage with the rulers of several batch sizes.
+
+    Args:
+        experiment: with a batch size that grows at least once.
+        every_size: read with the batch sizes of all stages and in eval mode, not only with the
+            stage's own and its neighbours', which :func:`sgdm_lib.study.estimators.split` needs.
+        augmented: whether to augment the images read, or both; None: as in training.
+        shuffles: passes over the data to read.
+        device: as for :func:`sgdm_lib.engine.training.fit`.
+
+    Returns:
+        The run, the readings and the networks they were taken from; fewer if it diverged.
+
+    Raises:
+        ValueError: if the batch size does not change.
+    """
+    import pandas
+
+    stages = experiment.plan().stages
+    if len(stages) < 2:
+        raise ValueError(
+            f"batch_size must change during the run, got {experiment.batch_size}: give a schedule "
+            "that grows within the epochs"
+        )
+    ends = {stage.first_epoch + stage.epochs: stage.batch_size for stage in stages}
+    sizes = [stage.batch_size for stage in stages]
+    run, models = fit_with_snapshots(experiment, ends, device=device)
+    rows: list[tuple[object, ...]] = []
+    for images in [experiment.augment] if augmented is None else augmented:
+        source = experiment.replace(augment=images)
+        passes = [measuring_pass(source, epoch=e, device=device) for e in range(shuffles)]
+        for epoch, model in models.items():
+            at = sizes.index(ends[epoch])
+            rulers = [0, *sizes] if every_size else sizes[max(at - 1, 0) : at + 2]
+            rows += [
+                (epoch, ends[epoch], ruler, how, images, shuffle, norm)
+                for ruler, how, shuffle, norm in readings(model, passes, rulers)
+            ]
+    return Readings(run, pandas.DataFrame(rows, columns=list(COLUMNS)), models)
+
+
+def load_readings(name: str, folder: Path) -> dict[int, DataFrame]:
+    """Recorded tables of readings of a run, by seed; none if it has not been read.
+
+    Args:
+        name: a name of :func:`sgdm_lib.study.papers.catalogue`.
+        folder: where ``benchmarks/rulers.py`` put them, ``<folder>/<name>/seed<K>.csv``.
+
+    Raises:
+        sgdm_lib.engine.records.RecordError: if a file is damaged.
+    """
+    import pandas
+
+    found = {}
+    for path in (folder / name).glob("seed*.csv"):
+        table = pandas.read_csv(path)
+        if tuple(table.columns) != COLUMNS or table.empty or not (table.norm > 0).all():
+            raise RecordError(f"{path} is no table of readings with the columns {COLUMNS}")
+        found[int(path.stem.removeprefix("seed"))] = table
+    return dict(sorted(found.items()))
+
+
+def with_and_without_augmentation(table: DataFrame) -> DataFrame:
+    """The same networks read on augmented and on plain images, weights 1/n, in two modes.
+
+    Args:
+        table: as :func:`stage_readings` makes it with ``every_size`` and both kinds of images.
+
+    Returns:
+        For each stage end and mode (train mode with the largest batch size, eval mode) the norm on
+        augmented and on plain images and their ratio, geometric means over shuffles.
+
+    Raises:
+        ValueError: if one kind of images or one mode has not been read.
+    """
+    largest = table.ruler.max()
+    chosen = table[(table.weights == "samples") & table.ruler.isin([0, largest])]
+    logs = np.log(chosen.norm).groupby([chosen.epoch, chosen.ruler, chosen.augmented]).mean()
+    norms = np.exp(logs).unstack()
+    if set(norms.columns) != {True, False} or set(chosen.ruler) != {0, largest}:
+        raise ValueError(
+            "the table must hold readings on augmented and on plain images, in train and in eval "
+            "mode: read them with every_size=True and augmented=(True, False)"
+        )
+    rows = norms.reset_index()
+    modes = {0: "eval mode", largest: f"train mode, b = {largest}"}
+    rows = rows.assign(ruler=rows.ruler.map(modes), ratio=rows[True] / rows[False])
+    names = {
+        "epoch": "after epoch",
+        True: "augmented",
+        False: "plain",
+        "ratio": "augmented / plain",
+    }
+    return rows.rename(columns=names).rename_axis(columns=None)[
+        ["after epoch", "ruler", "augmented", "plain", "augmented / plain"]
+    ]
+
+
+def moved_statistics(
+    model: nn.Module, experiment: Experiment, batch_sizes: Iterable[int], *, device: str = "auto"
+) -> dict[int, float]:
+    """Test accuracy after a measuring pass at each batch size has moved BatchNorm's statistics.
+
+    Args:
+        model: a trained network; stays as it is.
+        experiment: the run it comes from.
+        batch_sizes: batch sizes of the pass; 0 for none, with the statistics that training left.
+        device: as for :func:`sgdm_lib.engine.training.fit`.
+
+    Returns:
+        The accuracies by batch size, as fractions.
+    """
+    source = Source(load_data(experiment), experiment, choose_device(device))
+    images, _ = measuring_pass(experiment, device=device)
+    found = {}
+    for b in batch_sizes:
+        with kept_buffers(model):
+            if b:
+                _forward(model, images, b)
+            found[b] = evaluate(model, source)["test_accuracy"]
+    return found
+
+
+@torch.no_grad()
+def _forward(model: nn.Module, images: Tensor, batch_size: int) -> None:
+    model.train()
+    for batch in images.split(batch_size):
+        model(batch)

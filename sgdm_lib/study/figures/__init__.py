@@ -1,0 +1,75 @@
+"""Figures in one style: colour-blind-safe, sharp on screens, legible on a dark page.
+
+Every function takes values (runs, plans, arrays), returns a matplotlib ``Figure`` and trains
+nothing. A line is the mean over seeds, the band its minimum and maximum, as in the papers.
+"""
+
+from sgdm_lib.study.figures.certificates import (
+    certificates,
+)
+from sgdm_lib.study.figures.cost import (
+    cost_ratios,
+)
+from sgdm_lib.study.figures.cover import (
+    cover,
+)
+from sgdm_lib.study.figures.ends import (
+    ends_table,
+)
+from sgdm_lib.study.figures.equal_batch import (
+    at_equal_batch_size,
+)
+from sgdm_lib.study.figures.grids import (
+    against_lr_sum,
+    intervals,
+    sensitivity,
+)
+from sgdm_lib.study.figures.hierarchy import (
+    hierarchy,
+)
+from sgdm_lib.study.figures.published import (
+    panels,
+    ratio_panels,
+)
+from sgdm_lib.study.figures.rulers import (
+    at_equal_time,
+    four_efforts,
+    readings,
+    running_minima,
+    splits,
+)
+from sgdm_lib.study.figures.runs import (
+    curves,
+    history,
+    noise_table,
+    provenance,
+)
+from sgdm_lib.study.figures.verdicts import (
+    verdict_points,
+    verdict_table,
+)
+
+__all__ = [
+    "against_lr_sum",
+    "at_equal_batch_size",
+    "at_equal_time",
+    "certificates",
+    "cost_ratios",
+    "cover",
+    "curves",
+    "ends_table",
+    "four_efforts",
+    "hierarchy",
+    "history",
+    "intervals",
+    "noise_table",
+    "panels",
+    "provenance",
+    "ratio_panels",
+    "readings",
+    "running_minima",
+    "sensitivity",
+    "splits",
+    "verdict_points",
+    "verdict_table",
+]

@@ -1,0 +1,41 @@
+"""Tables and reports that the book shows: scorecard, reports on claims, inventory of records."""
+
+from sgdm_lib.study.pages.inventory import (
+    Record,
+    assumptions,
+    expected,
+    packages,
+    recorded,
+    sources,
+    survey,
+    times,
+)
+from sgdm_lib.study.pages.report import (
+    Report,
+)
+from sgdm_lib.study.pages.scorecard import (
+    COLUMNS,
+    Glance,
+    Scorecard,
+    all_claims,
+    everything,
+    scorecard,
+)
+
+__all__ = [
+    "COLUMNS",
+    "Glance",
+    "Record",
+    "Report",
+    "Scorecard",
+    "all_claims",
+    "assumptions",
+    "everything",
+    "expected",
+    "packages",
+    "recorded",
+    "scorecard",
+    "sources",
+    "survey",
+    "times",
+]

@@ -1,0 +1,104 @@
+"""Estimates of time: sensible, and measured once where processes share them."""
+
+import json
+import re
+import time
+
+import pytest
+
+from sgdm_lib.engine import speed
+from sgdm_lib.engine.speed import estimate
+from sgdm_lib.study import papers
+
+RUN = papers.catalogue()["quick/digits/nshb/constant128"]
+
+
+@pytest.fixture(autouse=True)
+def _fresh(tmp_path, monkeypatch):
+    monkeypatch.setenv("SGDM_SPEEDS", str(tmp_path / "own"))
+    estimate._speed.cache_clear()
+    yield
+    estimate._speed.cache_clear()
+
+
+def test_more_steps_and_more_images_take_longer(monkeypatch):
+    monkeypatch.setattr(estimate, "_measure", lambda *about: estimate.Speed(1e-3, 1e-5))
+    plan = RUN.plan()
+    images = speed.images(RUN)
+    assert speed.seconds(RUN, "cpu") == pytest.approx(1e-3 * plan.total_steps + 1e-5 * images)
+    assert speed.seconds(RUN.replace(epochs=80), "cpu") > 1.5 * speed.seconds(RUN, "cpu")
+
+
+def test_processes_that_share_a_folder_measure_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("SGDM_SPEEDS", str(tmp_path / "speeds"))
+    measured = []
+
+    def measure(*about):
+        measured.append(about)
+        return estimate.Speed(0.25, 0.5)
+
+    monkeypatch.setattr(estimate, "_measure", measure)
+    first = speed.seconds(RUN, "cpu")
+    estimate._speed.cache_clear()  # another process
+    assert speed.seconds(RUN, "cpu") == first
+    assert len(measured) == 1
+    (file,) = (tmp_path / "speeds").iterdir()
+    assert json.loads(file.read_text()) == [0.25, 0.5]
+    speed.seconds(RUN.replace(model="cnn"), "cpu")
+    assert len(measured) == 2
+
+
+def test_what_was_measured_is_kept_in_the_users_cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("SGDM_SPEEDS")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(estimate, "_measure", lambda *about: estimate.Speed(0.25, 0.5))
+    first = speed.seconds(RUN, "cpu")
+    (file,) = (tmp_path / "sgdm/speeds").iterdir()
+    monkeypatch.setattr(estimate, "_measure", lambda *about: estimate.Speed(9.0, 9.0))
+    estimate._speed.cache_clear()
+    assert speed.seconds(RUN, "cpu") == first
+    file.write_text("[1")  # cut off: measured again
+    estimate._speed.cache_clear()
+    assert speed.seconds(RUN, "cpu") > first
+
+
+def test_time_in_which_others_have_the_processor_does_not_count(monkeypatch):
+    """A step that sleeps, as one does that has to wait for a core."""
+
+    class Step:
+        loss_sum = 0.0
+
+        def __call__(self, x, y):
+            time.sleep(0.2)
+
+    assert estimate._time(Step(), 1, (1, 8, 8), 10, "cpu") < 0.1
+
+
+def test_words_give_a_range_and_gpu_hours_where_a_cpu_needs_days(monkeypatch):
+    speed = estimate.Speed(0.0, 0.1)
+    monkeypatch.setattr(estimate, "_measure", lambda *about: speed)
+    known = papers.catalogue()
+    words = speed.in_words([known["kamo2025/cifar100/nshb/x2"]], "cpu")
+    assert re.fullmatch(
+        r"\d+ days \(\d+ days to \d+ days\); [\d.]+ to [\d.]+ GPU hours expected on one H200", words
+    )
+    wide = known["kamo2025/cifar100/nshb/x2"].replace(model="wideresnet28_10")
+    assert speed.in_words([wide, RUN], "cpu").endswith("; take a GPU")
+    speed = estimate.Speed(0.0, 1e-4)
+    estimate._speed.cache_clear()
+    monkeypatch.setenv("SGDM_SPEEDS", "/dev/null/x")
+    assert re.fullmatch(r"\d+ s \(\d+ s to \d+ s\)", speed.in_words([RUN], "cpu"))
+
+
+def test_a_disturbed_timing_does_not_count():
+    """Batches of 1 take 2 s and of 4 take 5 s; now and then something else holds them up."""
+    delays = iter([9, 0, 50, 0, 0, 0, 7, 100])
+    truth = {estimate.SMALL: 2.0, estimate.LARGE: 5.0}
+    assert estimate._shortest(lambda b: truth[b] + next(delays)) == (2.0, 5.0)
+
+
+def test_a_quick_network_is_timed_more_often():
+    calls = []
+    estimate._shortest(lambda b: calls.append(b) or 1e-3)
+    spent = (len(calls) - 2) * 1e-3
+    assert spent == pytest.approx(estimate.ENOUGH, abs=3e-3)
