@@ -109,7 +109,7 @@ def full_gradient(model: nn.Module, data: Data, *, chunk: int | None = None) -> 
 def authors_gradient(
     model: nn.Module, data: Data, batch_size: int, chunk: int | None
 ) -> list[Tensor]:
-    """The mean of the gradients of the batches, in train mode and in float64, as the authors' code."""
+    """The mean of the batches' gradients, in train mode and in float64, as the authors' code."""
     n, total = 0, _zeros(model)
     with in_mode(model, training=True):
         for x, y in pairs(data):

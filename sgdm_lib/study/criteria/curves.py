@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import ceil, inf
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -201,6 +201,14 @@ class Source(Protocol):
 
     def curve(self, run: str, quantity: str) -> Curve | None:
         """The curve of a run such as ``nshb/x2``; None if there is none."""
+
+
+@runtime_checkable
+class PrintedNumbers(Protocol):
+    """Evidence that also knows what a paper's tables print."""
+
+    def printed(self, run: str, quantity: str, threshold: float, unit: str) -> float | None:
+        """What it took until a run reached a threshold; None if no table has it."""
 
 
 @dataclass(frozen=True)

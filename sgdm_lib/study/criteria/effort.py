@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sgdm_lib.checks import choice
 from sgdm_lib.study.criteria.criteria import words
-from sgdm_lib.study.criteria.curves import Array, Curve, Source
+from sgdm_lib.study.criteria.curves import Array, Curve, PrintedNumbers, Source
 from sgdm_lib.study.criteria.gates import absent, compare, matched, same_until, untrained
 from sgdm_lib.study.criteria.judge import judge
 from sgdm_lib.study.criteria.verdict import Verdict, doubted
-
-if TYPE_CHECKING:
-    from sgdm_lib.study.evidence.published import Published
 
 UNITS = {
     "sfo": "gradient computations (SFO)",
@@ -103,8 +99,7 @@ def _printed(
     source: Source, runs: tuple[str, str], quantity: str, threshold: float | None, unit: str
 ) -> float | None:
     """The ratio of two numbers of the paper's tables, if the source has them."""
-    look: Published | None = source if hasattr(source, "printed") else None  # type: ignore[assignment]
-    if look is None or threshold is None:
+    if not isinstance(source, PrintedNumbers) or threshold is None:
         return None
-    ours, theirs = (look.printed(run, quantity, threshold, unit) for run in runs)
+    ours, theirs = (source.printed(run, quantity, threshold, unit) for run in runs)
     return None if ours is None or theirs is None else ours / theirs

@@ -14,13 +14,14 @@ from sgdm_lib.engine.records import Run
 from sgdm_lib.study.criteria.course import has_floor
 from sgdm_lib.study.criteria.curves import level
 from sgdm_lib.study.criteria.gates import compare
+from sgdm_lib.study.criteria.runs import of_runs
 from sgdm_lib.study.criteria.verdict import Verdict, no_data
-from sgdm_lib.study.evidence.recorded import of_runs
 
 
 def final_level(run: Run, quantity: str = "full_gradient_norm") -> float:
-    """Where a run ends: the median of its last quarter of readings,
-    :func:`sgdm_lib.study.criteria.level`.
+    """Where a run ends: the median of its last quarter of measurements.
+
+    It is :func:`sgdm_lib.study.criteria.level` of one run.
 
     Args:
         run: a run; NaN rows (not measured) do not count.

@@ -127,7 +127,8 @@ def intervals(panels: Mapping[str, Mapping[str, DataFrame]], x: str) -> Figure:
 
     Args:
         panels: for each title, and in it for each series, a table of
-        :func:`sgdm_lib.study.compare.lr_grid.ratios`. x: label of the horizontal axis.
+            :func:`sgdm_lib.study.compare.lr_grid.ratios`.
+        x: label of the horizontal axis.
 
     Returns:
         The figure; left of the line at 1 a schedule is better than the baseline. A ratio that is
