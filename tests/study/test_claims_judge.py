@@ -109,7 +109,7 @@ def test_sides_are_mirror_images_and_units_do_not_matter(values, limit):
     ("seeds", "paired"), [(2, True), (3, True), (5, True), (10, True), (3, False)]
 )
 def test_chance_is_seldom_taken_for_an_effect(seeds, paired):
-    share = criteria.false_positives(seeds, paired=paired)
+    share = pages.false_positives(seeds, paired=paired)
     assert 0.005 < share <= 0.05
     rng = np.random.default_rng(1)
     groups = np.exp(0.15 * rng.standard_normal((2, 400, seeds)))

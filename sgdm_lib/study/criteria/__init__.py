@@ -4,13 +4,6 @@ A verdict is computed, never typed. Each criterion has its limit in its signatur
 can look it up, disagree, and run it with another limit.
 """
 
-from sgdm_lib.study.criteria.chance import (
-    EARLIER_WORDS,
-    by_chance,
-    changes,
-    error_rates,
-    false_positives,
-)
 from sgdm_lib.study.criteria.course import (
     falls_faster,
     follows,
@@ -61,7 +54,6 @@ from sgdm_lib.study.criteria.verdict import (
 
 __all__ = [
     "Curve",
-    "EARLIER_WORDS",
     "Given",
     "OUTCOMES",
     "QUANTITIES",
@@ -69,8 +61,6 @@ __all__ = [
     "Source",
     "Verdict",
     "at_chance",
-    "by_chance",
-    "changes",
     "cheaper",
     "combine",
     "ends_above",
@@ -81,9 +71,7 @@ __all__ = [
     "ends_lowest",
     "ends_near",
     "ends_no_higher",
-    "error_rates",
     "falls_faster",
-    "false_positives",
     "final_level",
     "follows",
     "goes_below",

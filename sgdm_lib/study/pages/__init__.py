@@ -1,5 +1,12 @@
 """Tables and reports that the book shows: scorecard, reports on claims, inventory of records."""
 
+from sgdm_lib.study.pages.chance import (
+    EARLIER_WORDS,
+    by_chance,
+    changes,
+    error_rates,
+    false_positives,
+)
 from sgdm_lib.study.pages.inventory import (
     Record,
     assumptions,
@@ -23,6 +30,11 @@ from sgdm_lib.study.pages.scorecard import (
 )
 
 __all__ = [
+    "EARLIER_WORDS",
+    "by_chance",
+    "changes",
+    "error_rates",
+    "false_positives",
     "COLUMNS",
     "Glance",
     "Record",
