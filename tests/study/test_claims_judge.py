@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sgdm_lib.study import criteria
+from sgdm_lib.study import criteria, pages
 from sgdm_lib.study.criteria import Verdict, combine, gates, judge
 
 INF, NAN = math.inf, math.nan
