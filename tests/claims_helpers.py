@@ -25,7 +25,7 @@ def curve(values, spread=0.0, seeds=3, **changes):
 
 def given(quantity="gradient_norm", **curves):
     """A source that knows these runs; ``a__b`` is the run ``a/b``."""
-    return criteria.Given({(name.replace("__", "/"), quantity): c for name, c in curves.items()})
+    return criteria.InMemory({(name.replace("__", "/"), quantity): c for name, c in curves.items()})
 
 
 def record(name, seed=0, status="finished", **columns):

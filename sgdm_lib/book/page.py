@@ -11,9 +11,10 @@ from sgdm_lib.book import unrecorded
 from sgdm_lib.book.notebooks import PARAMETERS, assignments, check_parameters, find_root
 from sgdm_lib.checks import choice
 from sgdm_lib.engine.records import Run
-from sgdm_lib.study import criteria, evidence, pages
+from sgdm_lib.study import criteria, pages
+from sgdm_lib.study.evidence import Published, Recorded, find
 
-__all__ = ["Settings", "begin", "claim", "note", "recorded", "scorecard", "source"]
+__all__ = ["Settings", "begin", "claim", "note", "recorded", "scorecard", "evidence"]
 
 T = TypeVar("T")
 
@@ -130,7 +131,7 @@ def scorecard(begin: str = "") -> pages.Scorecard:
     return pages.scorecard(find_root() / "chapters", ids)
 
 
-def source(paper: str, protocol: str, dataset: str = "cifar100") -> criteria.Source:
+def evidence(paper: str, protocol: str, dataset: str = "cifar100") -> criteria.Evidence:
     """Curves to draw: "published", or recorded under a protocol: "full", "cnn10k".
 
     Args:
@@ -144,8 +145,8 @@ def source(paper: str, protocol: str, dataset: str = "cifar100") -> criteria.Sou
     chapters = find_root() / "chapters"
     if protocol == "published":
         choice("paper", paper, ("kamo2025",))
-        return evidence.Published(chapters / "paper_curves", dataset)
-    return evidence.Recorded(chapters / "records", paper, protocol, dataset)
+        return Published(chapters / "paper_curves", dataset)
+    return Recorded(chapters / "records", paper, protocol, dataset)
 
 
 def recorded(name: str, folder: Path | None = None) -> list[Run]:
@@ -163,4 +164,4 @@ def recorded(name: str, folder: Path | None = None) -> list[Run]:
         ValueError: if there is no such name.
         sgdm_lib.engine.records.RecordError: if a record is there but cannot be read.
     """
-    return evidence.find(folder or find_root() / "chapters" / "records", name)
+    return find(folder or find_root() / "chapters" / "records", name)

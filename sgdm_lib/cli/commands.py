@@ -37,7 +37,7 @@ def list_runs(args: argparse.Namespace) -> None:
                 "steps": plans[name].total_steps,
                 "sfo": plans[name].total_sfo,
                 "hash": experiment.hash,
-                "source": papers.source(name),
+                "source": papers.citation(name),
             }
             | ({"seconds": speed.seconds(experiment)} if args.time else {})
             for name, experiment in found.items()
@@ -51,7 +51,7 @@ def list_runs(args: argparse.Namespace) -> None:
         plan = plans[name]
         time = f"{speed.duration(speed.seconds(experiment)):>9}  " if args.time else ""
         counts = f"{plan.epochs:>6}  {plan.total_steps:>9,}  {plan.total_sfo:>11,}"
-        print(f"{name:<{width}}  {counts}  {time}{papers.source(name)}")
+        print(f"{name:<{width}}  {counts}  {time}{papers.citation(name)}")
 
 
 def show_plan(args: argparse.Namespace) -> None:

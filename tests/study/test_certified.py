@@ -175,7 +175,7 @@ def test_hierarchy_figure():
     from sgdm_lib.study import criteria
     from sgdm_lib.study.figures import hierarchy
 
-    found = criteria.Given({("a/b", "empirical_loss"): curve([2.0, 1.0, 0.5], 0.1)})
+    found = criteria.InMemory({("a/b", "empirical_loss"): curve([2.0, 1.0, 0.5], 0.1)})
     figure = hierarchy(found, {"one": "a/b", "two": "a/c"}, ["empirical_loss"], ["epoch", "sfo"])
     drawn = [axes.get_lines() for axes in figure.axes]
     assert [line[0].get_xdata().tolist() for line in drawn] == [[1, 2, 3], [1000, 2000, 3000]]

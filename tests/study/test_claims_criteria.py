@@ -159,33 +159,33 @@ def falling(rate):
 
 def test_cheaper_without_a_threshold_asks_for_the_best_both_reach():
     source = given(a__x2=curve(falling(0.2)), a__constant=curve(falling(0.1)))
-    verdict = criteria.cheaper(source, **PAIR)
+    verdict = criteria.reaches_with_less(source, **PAIR)
     # the slower one ends at exp(-1.9): after 20 epochs; the faster is below that from epoch 11 on
     assert verdict.value == pytest.approx(11 / 20)
     assert verdict.outcome == "holds"
     other_way = {"run": "a/constant", "baseline": "a/x2"}
-    assert outcome(criteria.cheaper, source, **other_way) == "fails"
+    assert outcome(criteria.reaches_with_less, source, **other_way) == "fails"
 
 
 def test_cheaper_with_a_threshold():
     source = given(a__x2=curve(falling(0.2)), a__constant=curve(falling(0.1)))
-    at = criteria.cheaper(source, **PAIR, threshold=0.5, unit="step")
+    at = criteria.reaches_with_less(source, **PAIR, threshold=0.5, unit="step")
     assert at.value == pytest.approx(5 / 8)  # exp(-0.8) and exp(-0.7) are the first below
-    never = criteria.cheaper(source, **PAIR, threshold=0.1)
+    never = criteria.reaches_with_less(source, **PAIR, threshold=0.1)
     assert never.outcome == "holds"
     assert "3 of the baselines diverged or never got there" in never.evidence
-    assert outcome(criteria.cheaper, source, run="a/constant", baseline="a/x2", threshold=0.1) == (
-        "fails"
-    )
+    assert outcome(
+        criteria.reaches_with_less, source, run="a/constant", baseline="a/x2", threshold=0.1
+    ) == ("fails")
     with pytest.raises(ValueError, match="unit must be one of"):
-        criteria.cheaper(source, **PAIR, unit="euro")
+        criteria.reaches_with_less(source, **PAIR, unit="euro")
 
 
 def test_a_diverged_run_is_the_worst():
     good = curve(np.geomspace(1, 0.9, 20))
     gone = curve(0.1 * good.mean, diverged=(True,) * 3)
     once = replace(gone, diverged=(False, False, True))
-    for criterion in (criteria.ends_lower, criteria.falls_faster, criteria.cheaper):
+    for criterion in (criteria.ends_lower, criteria.falls_faster, criteria.reaches_with_less):
         assert outcome(criterion, given(a__x2=gone, a__constant=good), **PAIR) == "fails"
         assert outcome(criterion, given(a__x2=once, a__constant=good), **PAIR) == "undecided"
         assert outcome(criterion, given(a__x2=good, a__constant=gone), **PAIR) == "holds"
@@ -202,7 +202,7 @@ CRITERIA = {
     criteria.ends_no_higher: PAIR,
     criteria.ends_apart: PAIR,
     criteria.falls_faster: PAIR,
-    criteria.cheaper: PAIR,
+    criteria.reaches_with_less: PAIR,
     criteria.ends_near: {"run": "a/x2", "value": 70, "within": 1},
     criteria.ends_above: {"run": "a/x2", "value": 70},
     criteria.ends_lowest: {"run": "a/x2", "others": ("b/x2",)},
@@ -221,7 +221,7 @@ def test_without_runs_nothing_is_claimed(criterion):
 
 @pytest.mark.parametrize("criterion", CRITERIA, ids=lambda c: c.__name__)
 def test_runs_that_did_not_measure_the_quantity_are_not_called_missing(criterion):
-    both = criteria.Given(
+    both = criteria.InMemory(
         {(run, "empirical_loss"): curve(FLAT) for run in ("a/x2", "b/x2", "a/constant")}
     )
     verdict = criterion(both, **CRITERIA[criterion])
@@ -251,7 +251,7 @@ def test_bad_limits_are_named():
 def test_a_run_cannot_beat_itself_and_scale_does_not_matter(values, scale, spread):
     one = curve(values, spread)
     source = given(a__x2=one, a__constant=one)
-    for criterion in (criteria.ends_lower, criteria.falls_faster, criteria.cheaper):
+    for criterion in (criteria.ends_lower, criteria.falls_faster, criteria.reaches_with_less):
         assert outcome(criterion, source, **PAIR) == "undecided"
     other = curve(np.array(values)[::-1], spread)
     both = given(a__x2=one, a__constant=other)

@@ -128,7 +128,7 @@ FALLING = np.geomspace(1, 0.1, 20)
 
 def test_a_baseline_that_never_improves_decides_nothing():
     source = given(a=curve(0.1 * FALLING), b=curve(np.linspace(1, 2, 20)))
-    for criterion in (criteria.ends_lower, criteria.falls_faster, criteria.cheaper):
+    for criterion in (criteria.ends_lower, criteria.falls_faster, criteria.reaches_with_less):
         verdict = criterion(source, "a", "b")
         assert verdict.why == "the baseline never got better than at its first reading"
         assert verdict.outcome == "undecided"
@@ -139,13 +139,13 @@ def test_a_run_stuck_at_chance_is_the_worst_however_small_its_norm():
     """A collapsed network has a tiny gradient: its loss gives it away."""
     collapsed = np.full((3, 20), True)
     source = given(a=curve(1e-3 * FALLING, stuck=collapsed), b=curve(FALLING))
-    for criterion in (criteria.ends_lower, criteria.falls_faster, criteria.cheaper):
+    for criterion in (criteria.ends_lower, criteria.falls_faster, criteria.reaches_with_less):
         assert criterion(source, "a", "b").outcome == "fails", criterion
     recovered = collapsed.copy()
     recovered[:, 10:] = False
     low_while_stuck = np.r_[np.full(10, 1e-3), np.geomspace(2, 0.9, 10)]
     source = given(a=curve(low_while_stuck, stuck=recovered), b=curve(FALLING))
-    cost = criteria.cheaper(source, "a", "b")
+    cost = criteria.reaches_with_less(source, "a", "b")
     assert cost.value == pytest.approx(20 / 2), "its small values while stuck do not count"
 
 
@@ -154,10 +154,13 @@ def test_a_level_that_is_never_reached_is_not_the_last_one():
     assert np.isinf(never.reached(1.0)).all()
     source = given(a=never, b=curve(FALLING))
     for unit in ("sfo", "step", "epoch"):
-        assert criteria.cheaper(source, "a", "b", threshold=0.5, unit=unit).outcome == "fails"
-        assert criteria.cheaper(source, "a", "b", threshold=0.5, unit=unit).value == INF
+        assert (
+            criteria.reaches_with_less(source, "a", "b", threshold=0.5, unit=unit).outcome
+            == "fails"
+        )
+        assert criteria.reaches_with_less(source, "a", "b", threshold=0.5, unit=unit).value == INF
     some = replace(curve(FALLING), values=np.stack([FALLING, FALLING, np.full(20, 5.0)]))
-    lucky = criteria.cheaper(given(a=some, b=curve(FALLING)), "a", "b", threshold=0.5)
+    lucky = criteria.reaches_with_less(given(a=some, b=curve(FALLING)), "a", "b", threshold=0.5)
     assert lucky.outcome == "undecided"
     assert "never got there" in lucky.why
 
@@ -180,17 +183,17 @@ def test_a_level_reached_before_the_plans_differ_decides_nothing():
     early, late = np.r_[1.0, 0.1, np.full(30, 0.5)], np.r_[np.linspace(1, 0.1, 32)]
     for values, outcome in ((early, "undecided"), (late, "fails")):
         pair = given(a=curve(late, experiment=x2), b=curve(values, experiment=flat))
-        verdict = criteria.cheaper(pair, "a", "b", threshold=0.1)
+        verdict = criteria.reaches_with_less(pair, "a", "b", threshold=0.1)
         assert verdict.outcome == outcome or verdict.value == 1
 
 
 def test_seconds_count_only_where_nothing_else_ran():
     busy = given(a=curve(0.1 * FALLING), b=curve(FALLING))
-    verdict = criteria.cheaper(busy, "a", "b", unit="seconds")
+    verdict = criteria.reaches_with_less(busy, "a", "b", unit="seconds")
     assert verdict.outcome == "undecided"
     assert "machine to themselves" in verdict.why
     quiet = given(a=curve(0.1 * FALLING, alone=True), b=curve(FALLING, alone=True))
-    assert criteria.cheaper(quiet, "a", "b", unit="seconds").outcome == "holds"
+    assert criteria.reaches_with_less(quiet, "a", "b", unit="seconds").outcome == "holds"
 
 
 def test_follows_knows_a_diverged_run():
@@ -205,7 +208,7 @@ def test_follows_knows_a_diverged_run():
 def test_a_level_is_the_median_of_the_last_quarter():
     values = np.arange(200.0)
     assert criteria.level(values) == np.median(values[150:])
-    assert criteria.level(values[:16]) == np.median(values[8:16]), "at least 8 readings"
+    assert criteria.level(values[:16]) == np.median(values[8:16]), "at least 8 measurements"
     assert criteria.level(values[:10]) == np.median(values[5:10]), "but at most half of them"
     assert criteria.level([3.0, NAN, 5.0]) == 5.0
     assert math.isnan(criteria.level([NAN]))

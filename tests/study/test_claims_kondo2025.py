@@ -99,7 +99,7 @@ def judged(key, level, missing=()):
     for name in names:
         for quantity in criteria.QUANTITIES:
             curves[name, quantity] = level(name.partition("/")[2], quantity)
-    return CLAIMS[key].judge(criteria.Given(curves))
+    return CLAIMS[key].judge(criteria.InMemory(curves))
 
 
 def ranked(order):

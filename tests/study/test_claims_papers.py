@@ -245,7 +245,7 @@ def test_a_glance_counts_and_links(tmp_path):
 
 def test_claims_name_their_runs():
     assert CLAIMS["K8"].runs[:2] == ("adam/x2", "nshb/x2")
-    assert set(CLAIMS["K12"].criteria) == {"cheaper"}
+    assert set(CLAIMS["K12"].criteria) == {"reaches_with_less"}
     assert isinstance(CLAIMS["K1"], Claim)
 
 

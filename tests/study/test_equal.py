@@ -48,18 +48,18 @@ def falling(step):
 
 def test_effort_counts_what_it_says():
     r = run(falling, 50)
-    np.testing.assert_array_equal(equal_budget.effort(r, "epoch"), np.arange(1, 11))
-    np.testing.assert_array_equal(equal_budget.effort(r, "step"), 50 * np.arange(1, 11))
-    np.testing.assert_array_equal(equal_budget.effort(r, "sfo"), equal_budget.effort(r, 0))
-    np.testing.assert_array_equal(equal_budget.effort(r, 4.0), 1_200 * np.arange(1, 11))
+    np.testing.assert_array_equal(equal_budget.budget(r, "epoch"), np.arange(1, 11))
+    np.testing.assert_array_equal(equal_budget.budget(r, "step"), 50 * np.arange(1, 11))
+    np.testing.assert_array_equal(equal_budget.budget(r, "sfo"), equal_budget.budget(r, 0))
+    np.testing.assert_array_equal(equal_budget.budget(r, 4.0), 1_200 * np.arange(1, 11))
     np.testing.assert_array_equal(
-        equal_budget.with_cost(r, 4).history.cost, equal_budget.effort(r, 4)
+        equal_budget.with_cost(r, 4).history.cost, equal_budget.budget(r, 4)
     )
     assert "cost" not in r.history
     with pytest.raises(ValueError, match="did you mean 'step'"):
-        equal_budget.effort(r, "steps")
+        equal_budget.budget(r, "steps")
     with pytest.raises(ValueError, match="step cost must be a finite number >= 0"):
-        equal_budget.effort(r, -1.0)
+        equal_budget.budget(r, -1.0)
 
 
 def test_a_level_is_the_median_of_the_last_readings_by_then():
@@ -170,11 +170,11 @@ def test_missing_runs_come_with_their_command():
 
 
 def test_figure_of_four_efforts():
-    figure = figures.four_efforts({"a": [run(falling, 50)], "b": []}, 4.0)
+    figure = figures.at_four_budgets({"a": [run(falling, 50)], "b": []}, 4.0)
     panels = figure.axes
     assert [len(panel.get_lines()) for panel in panels] == [1, 1, 1, 1]
     np.testing.assert_array_equal(panels[3].get_lines()[0].get_xdata(), 1_200 * np.arange(1, 11))
-    assert figures.four_efforts({"a": []}, 4.0).get_suptitle() == "not yet run"
+    assert figures.at_four_budgets({"a": []}, 4.0).get_suptitle() == "not yet run"
 
 
 def test_figure_at_equal_time():

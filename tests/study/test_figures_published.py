@@ -9,13 +9,13 @@ import pytest
 
 from sgdm_lib import plots
 from sgdm_lib.study import criteria, figures
-from sgdm_lib.study.criteria import Curve, Given, Verdict
+from sgdm_lib.study.criteria import Curve, InMemory, Verdict
 from sgdm_lib.study.evidence import Published
 from sgdm_lib.study.figures import ends_table
 
 mpl.use("agg")
 PAPER = Published(Path(__file__).resolve().parents[2] / "chapters" / "paper_curves")
-NONE = Given({})
+NONE = InMemory({})
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,9 @@ def curve(values, seeds=2, **more):
     return Curve(epoch, 10 * epoch, 80 * epoch, band[:, None] * values, nan, len(values), **more)
 
 
-OURS = Given({("a", "gradient_norm"): curve([1.0, 0.5, 0.02]), ("a", "test_accuracy"): curve([3])})
+OURS = InMemory(
+    {("a", "gradient_norm"): curve([1.0, 0.5, 0.02]), ("a", "test_accuracy"): curve([3])}
+)
 
 
 def test_panels_draw_the_published_curve():
@@ -105,7 +107,7 @@ def test_a_table_of_ends_marks_the_best_and_leaves_out_what_was_not_run():
             rising = quantity == "test_accuracy"
             made[name, quantity] = curve(np.full(10, level), seeds, rising=rising)
     table = ends_table(
-        Given(made), {"A": "a", "B": "b", "C": "c"}, ["gradient_norm", "test_accuracy"]
+        InMemory(made), {"A": "a", "B": "b", "C": "c"}, ["gradient_norm", "test_accuracy"]
     )
     html = table.to_html()
     assert table.data["schedule"].tolist() == ["A", "B"]
@@ -171,7 +173,7 @@ def test_axes_say_where_a_norm_is_a_running_minimum():
 
 
 def test_ratio_panels():
-    source = Given(
+    source = InMemory(
         {("a", "gradient_norm"): curve([4, 2, 1]), ("b", "gradient_norm"): curve([2, 2, 2])}
     )
     pairs = {"x": ("a", "b"), "y": ("a", "missing")}
@@ -184,7 +186,7 @@ def test_ratio_panels():
 
 def test_cost_ratios():
     falling, rising = "gradient_norm", "test_accuracy"
-    source = Given(
+    source = InMemory(
         {
             ("a", falling): curve([4, 1]),
             ("b", falling): curve([4, 2, 1]),

@@ -63,14 +63,14 @@ def no_higher(ratios):
     return criteria.ends_no_higher(given("test_accuracy", a=ours, b=theirs), "a", "b")
 
 
-def cheaper(ratios):
-    """The effort to a level: 1000 for the baseline."""
+def reaches_with_less(ratios):
+    """The budget to a level: 1000 for the baseline."""
     sfo = np.unique(np.r_[1.0, 1000.0 * ratios, 1000.0, 1e9])
     values = np.where(sfo >= 1000.0 * ratios[:, None], 0.1, 1.0)
     theirs = np.where(sfo >= 1000.0 + 0 * ratios[:, None], 0.1, 1.0)
     epoch = np.arange(1, len(sfo) + 1)
     more = {"seconds": 1.0 * epoch, "epochs": len(sfo), "seed_ids": tuple(range(len(ratios)))}
-    return criteria.cheaper(
+    return criteria.reaches_with_less(
         given(
             a=Curve(epoch, epoch, sfo, values, **more), b=Curve(epoch, epoch, sfo, theirs, **more)
         ),
@@ -126,7 +126,7 @@ PATHS = {
     "follows": follows,
     "ends_above": absolute,
     "levels_off": floor,
-    "cheaper": cheaper,
+    "reaches_with_less": reaches_with_less,
     "goes_below": lambda r: criteria.goes_below("", *both(r)),
     "stalls": lambda r: criteria.stalls(
         "",

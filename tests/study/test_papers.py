@@ -188,7 +188,7 @@ def test_every_reduced_plan_can_be_made_and_says_what_it_is():
         assert (run.model, run.augment) == (networks[scale], not quick)
         assert run.n_train == (10_000 if scale == "cnn10k" else None)
         assert run.label_noise == (0.2 if quick else 0.0)
-        assert "not a run of the paper" in papers.source(name)
+        assert "not a run of the paper" in papers.citation(name)
 
 
 def test_batchnorm_lets_the_reduced_runs_keep_the_papers_learning_rates():
@@ -433,10 +433,10 @@ def test_find_and_source():
     ):
         papers.find("%%%")
     with pytest.raises(ValueError, match="did you mean 'kamo2025/cifar100/nshb/x2'"):
-        papers.source("kamo2025/cifar100/nshb/2")
-    assert "Fig. 3" in papers.source("kamo2025/cifar100/shb/x4")
-    assert "A.4" in papers.source("kamo2025/tiny_imagenet/shb/x4")
-    assert "Tables 2-5" in papers.source("kamo2025/sfo/b8")
+        papers.citation("kamo2025/cifar100/nshb/2")
+    assert "Fig. 3" in papers.citation("kamo2025/cifar100/shb/x4")
+    assert "A.4" in papers.citation("kamo2025/tiny_imagenet/shb/x4")
+    assert "Tables 2-5" in papers.citation("kamo2025/sfo/b8")
     for name, file in {
         "nshb/constant_poly": "json_nshb/const_bs_decay_lr/poly_2.0.json",
         "shb/growing_linear": "json_shb/incr_bs_decay_lr/linear.json",
@@ -444,9 +444,9 @@ def test_find_and_source():
         "nshb/warmup_const_max0.2": "json_nshb/incr_bs_warmup_lr/warmup_const_max0.2.json",
         "sgd/warmup_const_max1.0": "json_other/sgd.json",
     }.items():
-        assert papers.source(f"kondo2025/cifar100/{name}").endswith(file)
+        assert papers.citation(f"kondo2025/cifar100/{name}").endswith(file)
     tiny = papers.find("kondo2025/tiny_imagenet/*")
-    assert sum("nshb_tiny_imagenet/" in papers.source(name) for name in tiny) == 6
+    assert sum("nshb_tiny_imagenet/" in papers.citation(name) for name in tiny) == 6
 
 
 # The reader

@@ -109,7 +109,7 @@ def test_times_scale_with_pixels_and_images(monkeypatch):
 
 
 def test_every_data_set_has_its_source_and_licence():
-    table = inventory.sources().data
+    table = inventory.datasets().data
     assert list(table["data set"]) == list(data.NAMES)
     assert table["licence"].str.len().min() > 2
 

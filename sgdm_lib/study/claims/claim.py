@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from sgdm_lib.study.criteria.curves import Source
+from sgdm_lib.study.criteria.curves import Evidence
 from sgdm_lib.study.criteria.verdict import Verdict, combine
 
 Test = partial[Verdict]
@@ -44,7 +44,7 @@ class Claim:
     note: str = ""
     """A remark on the claim or its test, in a sentence."""
 
-    def judge(self, source: Source) -> Verdict:
+    def judge(self, source: Evidence) -> Verdict:
         """The verdict on what the source shows.
 
         Args:
@@ -55,7 +55,7 @@ class Claim:
         """
         return combine(self.statement, self.parts(source))
 
-    def parts(self, source: Source) -> dict[str, Verdict]:
+    def parts(self, source: Evidence) -> dict[str, Verdict]:
         """The verdict of each test by itself."""
         return {
             label: replace(test(source), claim=f"{self.statement} ({label})")

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from sgdm_lib.study.claims.claim import Claim, Test
+from sgdm_lib.study.criteria.budget import reaches_with_less
 from sgdm_lib.study.criteria.course import falls_faster, follows, levels_off
 from sgdm_lib.study.criteria.criteria import (
     ends_above,
@@ -21,7 +22,6 @@ from sgdm_lib.study.criteria.criteria import (
     ends_near,
     ends_no_higher,
 )
-from sgdm_lib.study.criteria.effort import cheaper
 from sgdm_lib.study.criteria.verdict import Verdict
 from sgdm_lib.study.evidence.published import NAMES_IN_FIGURES
 
@@ -53,7 +53,7 @@ def _lowest(run: str) -> Test:
 
 
 def _cheaper(run: str, baseline: str, **more: Any) -> Test:
-    return partial(cheaper, run=f"sfo/{run}", baseline=f"sfo/{baseline}", **more)
+    return partial(reaches_with_less, run=f"sfo/{run}", baseline=f"sfo/{baseline}", **more)
 
 
 LOSS: dict[str, Any] = {"quantity": "empirical_loss"}

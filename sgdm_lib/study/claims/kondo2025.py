@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any
 
 from sgdm_lib.study.claims.claim import Claim, Test
+from sgdm_lib.study.criteria.budget import reaches_with_less
 from sgdm_lib.study.criteria.course import falls_faster, levels_off
 from sgdm_lib.study.criteria.criteria import ends_highest, ends_lower, ends_lowest
-from sgdm_lib.study.criteria.effort import cheaper
 
 DECAYS = {
     "constant": "constant lr",
@@ -39,7 +39,7 @@ WITHOUT_WARMUP = (
 """All of (i), (ii) and (iii)."""
 LOSS: dict[str, Any] = {"quantity": "empirical_loss"}
 EXACT: dict[str, Any] = {"quantity": "exact_gradient_norm"}
-RULERS: dict[str, dict[str, Any]] = {"": {}, ", exact": EXACT}
+ESTIMATORS: dict[str, dict[str, Any]] = {"": {}, ", exact": EXACT}
 TWO_RULERS = (
     "The authors' gradient norm is measured with the current batch size; 'exact' is the norm of "
     "the theory, which no change of the batch size moves."
@@ -97,7 +97,7 @@ _CLAIMS = (
             f"{words}{ruler}": partial(
                 ends_lower, run=f"nshb/growing_{decay}", baseline=f"nshb/constant_{decay}", **more
             )
-            for ruler, more in RULERS.items()
+            for ruler, more in ESTIMATORS.items()
             for decay, words in DECAYS.items()
         },
         note=TWO_RULERS,
@@ -113,7 +113,7 @@ _CLAIMS = (
             f"to {peak}, against {label}{ruler}": partial(
                 ends_lower, run=f"nshb/both_growing_max{peak}", baseline=f"nshb/{baseline}", **more
             )
-            for ruler, more in RULERS.items()
+            for ruler, more in ESTIMATORS.items()
             for peak in (PEAKS if not ruler else ("0.5",))
             for label, baseline in (
                 ("(i) cosine", "constant_cosine"),
@@ -137,7 +137,7 @@ _CLAIMS = (
             for label, run in SCHEDULED.items()
             for words, criterion, more in (
                 ("half the norm", ends_lower, {"factor": 0.5}),
-                ("less SFO", cheaper, {}),
+                ("less SFO", reaches_with_less, {}),
                 ("loss", falls_faster, LOSS),
             )
         },

@@ -18,8 +18,8 @@ import pandas as pd
 from sgdm_lib.checks import choice, integer
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.study import papers
+from sgdm_lib.study.criteria.budget import UNITS
 from sgdm_lib.study.criteria.curves import Curve
-from sgdm_lib.study.criteria.effort import UNITS
 from sgdm_lib.study.evidence.published import Published
 from sgdm_lib.study.papers.kamo2025 import SFO_SCHEDULES
 
@@ -99,7 +99,7 @@ def _first(curve: Curve, values: np.ndarray, level: float) -> int | None:
 
 
 def effort_ratio(run: Curve, baseline: Curve, levels: npt.ArrayLike, unit: str) -> np.ndarray:
-    """Effort of a run / of a baseline until their mean curves first are at a level or past it.
+    """Budget of a run / of a baseline until their mean curves first are at a level or past it.
 
     Args:
         run: a curve.
@@ -211,7 +211,7 @@ class Saving:
 
 
 def saving(table: pd.DataFrame, threshold: float, run: str, baseline: str) -> Saving:
-    """Split the gain in time of a run over a baseline into fewer epochs and cheaper epochs.
+    """Split the gain in time of a run over a baseline into fewer epochs and cheaper ones.
 
     Args:
         table: as :func:`wall_clock_table` gives it.

@@ -4,6 +4,9 @@ A verdict is computed, never typed. Each criterion has its limit in its signatur
 can look it up, disagree, and run it with another limit.
 """
 
+from sgdm_lib.study.criteria.budget import (
+    reaches_with_less,
+)
 from sgdm_lib.study.criteria.course import (
     falls_faster,
     follows,
@@ -22,13 +25,10 @@ from sgdm_lib.study.criteria.criteria import (
 from sgdm_lib.study.criteria.curves import (
     QUANTITIES,
     Curve,
-    Given,
-    Source,
+    Evidence,
+    InMemory,
     level,
-    readings,
-)
-from sgdm_lib.study.criteria.effort import (
-    cheaper,
+    measurements,
 )
 from sgdm_lib.study.criteria.gates import (
     at_chance,
@@ -54,14 +54,14 @@ from sgdm_lib.study.criteria.verdict import (
 
 __all__ = [
     "Curve",
-    "Given",
+    "InMemory",
     "OUTCOMES",
     "QUANTITIES",
     "SYMBOLS",
-    "Source",
+    "Evidence",
     "Verdict",
     "at_chance",
-    "cheaper",
+    "reaches_with_less",
     "combine",
     "ends_above",
     "ends_apart",
@@ -79,7 +79,7 @@ __all__ = [
     "level",
     "levels_off",
     "no_data",
-    "readings",
+    "measurements",
     "same_until",
     "stalls",
     "t_interval",

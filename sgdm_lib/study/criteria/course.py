@@ -11,14 +11,14 @@ import numpy as np
 
 from sgdm_lib.checks import number
 from sgdm_lib.study.criteria.criteria import words
-from sgdm_lib.study.criteria.curves import Array, Curve, Source
+from sgdm_lib.study.criteria.curves import Array, Curve, Evidence
 from sgdm_lib.study.criteria.gates import absent, compare, matched, untrained
 from sgdm_lib.study.criteria.judge import judge
 from sgdm_lib.study.criteria.verdict import Verdict, undecided
 
 
 def falls_faster(
-    source: Source, run: str, baseline: str, quantity: str = "gradient_norm"
+    source: Evidence, run: str, baseline: str, quantity: str = "gradient_norm"
 ) -> Verdict:
     """The run is lower than the baseline on average over the epochs.
 
@@ -45,7 +45,7 @@ def falls_faster(
 
 
 def follows(
-    source: Source, run: str, like: str, quantity: str = "test_accuracy", within: float = 2.0
+    source: Evidence, run: str, like: str, quantity: str = "test_accuracy", within: float = 2.0
 ) -> Verdict:
     """The run's curve stays close to another's.
 
@@ -89,7 +89,7 @@ def follows(
 
 
 def levels_off(
-    source: Source,
+    source: Evidence,
     run: str,
     quantity: str = "gradient_norm",
     left: float = 0.5,

@@ -1,11 +1,10 @@
 """Named criteria: how curves decide a claim. The same ones for the paper's curves and for ours.
 
-Each takes a :class:`~sgdm_lib.study.criteria.Source` first and says in its verdict how it judged,
+Each takes a :class:`~sgdm_lib.study.criteria.Evidence` first and says in its verdict how it judged,
 with its limits filled in. All of them make one number a run and hand them to
 :func:`sgdm_lib.study.criteria.judge`, through the gates of :mod:`sgdm_lib.study.criteria.gates`.
-Where a run *ends*
-is its level, the median of its last quarter of readings; of a running minimum, which is all that
-the papers' figures show of the gradient norm, it is the smallest value of the whole run.
+Where a run *ends* is its level, the median of its last quarter of measurements. A running minimum
+is all that the papers' figures show of the gradient norm; there it is the run's smallest value.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import replace
 from math import inf
 
 from sgdm_lib.checks import choice, number
-from sgdm_lib.study.criteria.curves import Source
+from sgdm_lib.study.criteria.curves import Evidence
 from sgdm_lib.study.criteria.gates import absent, compare
 from sgdm_lib.study.criteria.judge import Better, judge
 from sgdm_lib.study.criteria.verdict import Verdict, undecided
@@ -40,7 +39,7 @@ def words(quantity: str) -> str:
 
 
 def ends_lower(
-    source: Source, run: str, baseline: str, quantity: str = "gradient_norm", factor: float = 1.0
+    source: Evidence, run: str, baseline: str, quantity: str = "gradient_norm", factor: float = 1.0
 ) -> Verdict:
     """The run ends below ``factor`` times the baseline.
 
@@ -61,7 +60,7 @@ def ends_lower(
 
 
 def ends_higher(
-    source: Source, run: str, baseline: str, quantity: str = "test_accuracy", by: float = 0.0
+    source: Evidence, run: str, baseline: str, quantity: str = "test_accuracy", by: float = 0.0
 ) -> Verdict:
     """The run ends more than ``by`` percentage points above the baseline.
 
@@ -81,7 +80,7 @@ def ends_higher(
 
 
 def ends_no_higher(
-    source: Source, run: str, baseline: str, quantity: str = "test_accuracy"
+    source: Evidence, run: str, baseline: str, quantity: str = "test_accuracy"
 ) -> Verdict:
     """The run ends below the baseline: the opposite of :func:`ends_higher`.
 
@@ -98,7 +97,7 @@ def ends_no_higher(
 
 
 def ends_apart(
-    source: Source,
+    source: Evidence,
     run: str,
     baseline: str,
     quantity: str = "test_accuracy",
@@ -122,7 +121,7 @@ def ends_apart(
 
 
 def _ends(
-    source: Source,
+    source: Evidence,
     run: str,
     baseline: str,
     quantity: str,
@@ -149,7 +148,7 @@ def _ends(
 
 
 def ends_near(
-    source: Source, run: str, value: float, within: float, quantity: str = "test_accuracy"
+    source: Evidence, run: str, value: float, within: float, quantity: str = "test_accuracy"
 ) -> Verdict:
     """The run ends within a distance of a stated value; has a meaning at the paper's scale only.
 
@@ -168,7 +167,9 @@ def ends_near(
     return _absolute(source, run, quantity, value, within, "inside", criterion)
 
 
-def ends_above(source: Source, run: str, value: float, quantity: str = "test_accuracy") -> Verdict:
+def ends_above(
+    source: Evidence, run: str, value: float, quantity: str = "test_accuracy"
+) -> Verdict:
     """The run ends above a stated value; has a meaning at the paper's scale only.
 
     Args:
@@ -185,7 +186,7 @@ def ends_above(source: Source, run: str, value: float, quantity: str = "test_acc
 
 
 def _absolute(
-    source: Source,
+    source: Evidence,
     run: str,
     quantity: str,
     value: float,
@@ -210,7 +211,7 @@ def _absolute(
 
 
 def ends_lowest(
-    source: Source, run: str, others: Sequence[str], quantity: str = "gradient_norm"
+    source: Evidence, run: str, others: Sequence[str], quantity: str = "gradient_norm"
 ) -> Verdict:
     """The run ends below each of the others.
 
@@ -232,7 +233,7 @@ def ends_lowest(
 
 
 def ends_highest(
-    source: Source, run: str, others: Sequence[str], quantity: str = "test_accuracy"
+    source: Evidence, run: str, others: Sequence[str], quantity: str = "test_accuracy"
 ) -> Verdict:
     """The run ends above each of the others, as :func:`ends_lowest` with the sides exchanged.
 
@@ -250,7 +251,7 @@ def ends_highest(
 
 
 def _each(
-    source: Source, run: str, others: Sequence[str], quantity: str, duels: dict[str, Verdict]
+    source: Evidence, run: str, others: Sequence[str], quantity: str, duels: dict[str, Verdict]
 ) -> Verdict:
     """All duels at once: the worst outcome counts, and the strongest rival is named."""
     rising = quantity == "test_accuracy"

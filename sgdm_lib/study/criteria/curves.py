@@ -1,7 +1,7 @@
 """What a criterion looks at: a quantity over the epochs, from the paper or from our records.
 
 The same criterion judges the paper's published curves and our recorded runs. Both are brought into
-one form, a :class:`Curve`, by a :class:`Source`; a run is called by its short name, such as
+one form, a :class:`Curve`, by a :class:`Evidence`; a run is called by its short name, such as
 ``nshb/x2``. The quantities of the papers:
 
 * ``gradient_norm``: the authors' estimator of the full gradient norm; of the papers' figures the
@@ -33,8 +33,8 @@ QUANTITIES = {
     "exact_gradient_norm": "exact full gradient norm",
 }
 """Quantities and their axis labels."""
-READINGS = 8
-"""A level rests on that many readings at least, where the run has twice as many."""
+MEASUREMENTS = 8
+"""A level rests on that many measurements at least, where the run has twice as many."""
 
 Array = npt.NDArray[np.float64]
 
@@ -105,8 +105,8 @@ class Curve:
     def levels(self) -> Array:
         """Where each run ends: :func:`level` of its values, :attr:`worst` if it failed, (seeds,).
 
-        A run has failed if it diverged, or if it was stuck at chance in half of the last readings.
-        Of a running minimum it is the last value.
+        A run has failed if it diverged, or if it was stuck at chance in half of its last
+        measurements. Of a running minimum it is the last value.
         """
         return np.array([self._level(i) for i in range(self.seeds)])
 
@@ -115,7 +115,7 @@ class Curve:
             return self.worst
         values, usable = self.values[i], self.usable[i]
         measured = ~np.isnan(values)
-        last = slice(-1, None) if self.running_min else slice(-readings(measured.sum()), None)
+        last = slice(-1, None) if self.running_min else slice(-measurements(measured.sum()), None)
         late = usable[measured][last]
         if 2 * np.isnan(late).sum() >= late.size:
             return self.worst
@@ -130,7 +130,7 @@ class Curve:
         """What :attr:`levels` are, in words."""
         if self.running_min:
             return "smallest value of the whole run"
-        return f"median of the last {readings(self.values.shape[1])} readings"
+        return f"median of the last {measurements(self.values.shape[1])} measurements"
 
     def last(self) -> tuple[float, float, float]:
         """Mean, smallest and largest of the runs' :attr:`levels`."""
@@ -158,37 +158,37 @@ class Curve:
         return np.where(past.any(axis=1), spent[past.argmax(axis=1)], inf)
 
 
-def readings(count: int) -> int:
-    """How many of the last readings a level rests on.
+def measurements(count: int) -> int:
+    """How many of the last measurements a level rests on.
 
     A quarter of them, but not fewer than 8, as long as that is at most half.
 
-    >>> [readings(k) for k in (1, 4, 10, 16, 200)]
+    >>> [measurements(k) for k in (1, 4, 10, 16, 200)]
     [1, 2, 5, 8, 50]
     """
-    return max(1, ceil(count / 4), min(READINGS, count // 2))
+    return max(1, ceil(count / 4), min(MEASUREMENTS, count // 2))
 
 
 def level(values: npt.ArrayLike) -> float:
-    """Where a run ends: the median of its last readings.
+    """Where a run ends: the median of its last measurements.
 
     Not the last value, which fluctuates, and not the smallest, which favours noisy runs.
 
     Args:
-        values: the readings in order, NaN where nothing was measured.
+        values: the measurements in order, NaN where nothing was measured.
 
     Returns:
-        The median of the last :func:`readings`; NaN if there is none.
+        The median of the last :func:`measurements`; NaN if there is none.
 
     >>> level([9.0, 4.0, 3.0, 2.0])
     2.5
     """
     known = np.asarray(values, dtype=float)
     known = known[~np.isnan(known)]
-    return float(np.median(known[-readings(known.size) :])) if known.size else float("nan")
+    return float(np.median(known[-measurements(known.size) :])) if known.size else float("nan")
 
 
-class Source(Protocol):
+class Evidence(Protocol):
     """Where curves come from."""
 
     @property
@@ -212,7 +212,7 @@ class PrintedNumbers(Protocol):
 
 
 @dataclass(frozen=True)
-class Given:
+class InMemory:
     """Curves given by hand, for tests and for runs trained in a chapter.
 
     Args:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sgdm_lib import data
-from sgdm_lib.study.criteria.curves import QUANTITIES, Array, Curve, Source
+from sgdm_lib.study.criteria.curves import QUANTITIES, Array, Curve, Evidence
 from sgdm_lib.study.criteria.judge import Better, Scale, judge
 from sgdm_lib.study.criteria.verdict import Verdict, doubted, no_data
 
@@ -40,7 +40,7 @@ def at_chance(train_loss: npt.ArrayLike, classes: int) -> np.ndarray:
     return np.asarray(train_loss, dtype=float) > CHANCE * log(classes)
 
 
-def absent(criterion: str, source: Source, quantity: str, *runs: str) -> Verdict:
+def absent(criterion: str, source: Evidence, quantity: str, *runs: str) -> Verdict:
     """The verdict where curves are missing: which runs are, or that they were not measured.
 
     Args:

@@ -1,9 +1,9 @@
-"""How much of a fall of the measured gradient norm is the ruler, and how much the weights.
+"""How much of a fall of the measured gradient norm is the estimator, and how much the weights.
 
 When the batch size grows, two things change between two points of the papers' gradient norm
 curves: the weights, and the batch size that the norm is measured with. A run that keeps its
-networks is split by reading both rulers at both weights (:func:`stage_readings`, :func:`split`). A
-record keeps none; its two estimators allow a cruder split (:func:`split_record`).
+networks is decomposed by both estimators at both weights (:func:`stage_estimates`, :func:`split`).
+A record keeps none; its two estimators allow a cruder split (:func:`split_record`).
 """
 
 from sgdm_lib.study.estimators.decomposition import (
@@ -14,23 +14,23 @@ from sgdm_lib.study.estimators.decomposition import (
 )
 from sgdm_lib.study.estimators.estimates import (
     COLUMNS,
-    Readings,
-    load_readings,
+    Estimates,
+    estimates,
+    load_estimates,
     moved_statistics,
-    readings,
-    stage_readings,
+    stage_estimates,
     with_and_without_augmentation,
 )
 from sgdm_lib.study.estimators.estimator import (
-    Ruler,
-    augmented_reading,
-    expected_reading,
+    NormEstimator,
+    augmented_estimate,
+    expected_estimate,
     log_spread,
     running_minimum,
     weight_sum,
 )
 from sgdm_lib.study.estimators.splits import (
-    Change,
+    StageChange,
     mostly_weights,
     split,
     split_record,
@@ -38,24 +38,24 @@ from sgdm_lib.study.estimators.splits import (
 
 __all__ = [
     "COLUMNS",
-    "Change",
+    "StageChange",
     "Drop",
-    "Readings",
-    "Ruler",
-    "augmented_reading",
+    "Estimates",
+    "NormEstimator",
+    "augmented_estimate",
     "chain",
     "decompose_by_reference",
     "decompose_drop",
-    "expected_reading",
-    "load_readings",
+    "expected_estimate",
+    "load_estimates",
     "log_spread",
     "mostly_weights",
     "moved_statistics",
-    "readings",
+    "estimates",
     "running_minimum",
     "split",
     "split_record",
-    "stage_readings",
+    "stage_estimates",
     "weight_sum",
     "with_and_without_augmentation",
 ]

@@ -1,4 +1,4 @@
-"""Readings of the gradient norm with several rulers, from networks kept along a run."""
+"""Estimates of the gradient norm with several estimators, from networks kept along a run."""
 
 from __future__ import annotations
 
@@ -18,30 +18,31 @@ from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.engine.measure import evaluate
 from sgdm_lib.engine.records import RecordError, Run
 from sgdm_lib.engine.snapshots import fit_with_snapshots, measuring_pass
-from sgdm_lib.study.estimators.estimator import Ruler, kept_buffers, read_both
+from sgdm_lib.study.estimators.estimator import NormEstimator, kept_buffers, read_both
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-COLUMNS = ("epoch", "batch_size", "ruler", "weights", "augmented", "shuffle", "norm")
-"""Columns of a table of readings, one row a reading: the epoch (from 1) after which it was taken
-and the batch size trained with there; the ruler's batch size (0: eval mode) and weights; whether
-the images were augmented; which shuffle; the norm."""
+COLUMNS = ("epoch", "batch_size", "estimator", "weights", "augmented", "shuffle", "norm")
+"""Columns of a table of estimates, one row an estimate: the epoch (from 1) after which it was taken
+and the batch size trained with there; the estimator's batch size (0: eval mode) and weights;
+whether the images were augmented; which shuffle; the norm."""
+OLD_NAMES = {"ruler": "estimator"}  # committed tables keep the name they were written with
 PIXELS = 2**16  # in one pass: small batches of small images gain much from sharing it
 
 
-class Readings(NamedTuple):
+class Estimates(NamedTuple):
     """A run, what was read at the end of its stages, and the networks it was read from."""
 
     run: Run
     """The run."""
     table: DataFrame
-    """The readings, with the columns :data:`COLUMNS`."""
+    """The estimates, with the columns :data:`COLUMNS`."""
     models: dict[int, nn.Module]
     """The network at the end of each stage, by epoch, as training left it."""
 
 
-def readings(
+def estimates(
     model: nn.Module, passes: Sequence[tuple[Tensor, Tensor]], batch_sizes: Iterable[int]
 ) -> list[tuple[int, str, int, float]]:
     """The gradient norm at fixed weights, by batch size and weights of the batches.
@@ -53,7 +54,7 @@ def readings(
         batch_sizes: sizes to read with; 0 reads in eval mode, for which the first pass will do.
 
     Returns:
-        Ruler's batch size, weights, number of the pass, and norm, of every reading.
+        Estimator's batch size, weights, number of the pass, and norm, of every estimate.
 
     Raises:
         ValueError: if a batch size is negative.
@@ -67,19 +68,21 @@ def readings(
                 both = read_both(model, (x, y), b, chunk=chunk)
                 found += [(b, how, shuffle, norm) for how, norm in both.items()]
             else:
-                found.append((0, "samples", shuffle, Ruler().read(model, (x, y), chunk=chunk)))
+                found.append(
+                    (0, "samples", shuffle, NormEstimator().read(model, (x, y), chunk=chunk))
+                )
     return found
 
 
-def stage_readings(
+def stage_estimates(
     experiment: Experiment,
     *,
     every_size: bool = False,
     augmented: Sequence[bool] | None = None,
     shuffles: int = 1,
     device: str = "auto",
-) -> Readings:
-    """Train, and read the norm at the end of every stage with the rulers of several batch sizes.
+) -> Estimates:
+    """Train, and estimate the norm after every stage with the estimators of several batch sizes.
 
     Args:
         experiment: with a batch size that grows at least once.
@@ -90,7 +93,7 @@ def stage_readings(
         device: as for :func:`sgdm_lib.engine.training.fit`.
 
     Returns:
-        The run, the readings and the networks they were taken from; fewer if it diverged.
+        The run, the estimates and the networks they were taken from; fewer if it diverged.
 
     Raises:
         ValueError: if the batch size does not change.
@@ -112,16 +115,16 @@ def stage_readings(
         passes = [measuring_pass(source, epoch=e, device=device) for e in range(shuffles)]
         for epoch, model in models.items():
             at = sizes.index(ends[epoch])
-            rulers = [0, *sizes] if every_size else sizes[max(at - 1, 0) : at + 2]
+            estimators = [0, *sizes] if every_size else sizes[max(at - 1, 0) : at + 2]
             rows += [
-                (epoch, ends[epoch], ruler, how, images, shuffle, norm)
-                for ruler, how, shuffle, norm in readings(model, passes, rulers)
+                (epoch, ends[epoch], estimator, how, images, shuffle, norm)
+                for estimator, how, shuffle, norm in estimates(model, passes, estimators)
             ]
-    return Readings(run, pandas.DataFrame(rows, columns=list(COLUMNS)), models)
+    return Estimates(run, pandas.DataFrame(rows, columns=list(COLUMNS)), models)
 
 
-def load_readings(name: str, folder: Path) -> dict[int, DataFrame]:
-    """Recorded tables of readings of a run, by seed; none if it has not been read.
+def load_estimates(name: str, folder: Path) -> dict[int, DataFrame]:
+    """Recorded tables of estimates of a run, by seed; none if it has not been read.
 
     Args:
         name: a name of :func:`sgdm_lib.study.papers.catalogue`.
@@ -134,9 +137,9 @@ def load_readings(name: str, folder: Path) -> dict[int, DataFrame]:
 
     found = {}
     for path in (folder / name).glob("seed*.csv"):
-        table = pandas.read_csv(path)
+        table = pandas.read_csv(path).rename(columns=OLD_NAMES)
         if tuple(table.columns) != COLUMNS or table.empty or not (table.norm > 0).all():
-            raise RecordError(f"{path} is no table of readings with the columns {COLUMNS}")
+            raise RecordError(f"{path} is no table of estimates with the columns {COLUMNS}")
         found[int(path.stem.removeprefix("seed"))] = table
     return dict(sorted(found.items()))
 
@@ -145,7 +148,7 @@ def with_and_without_augmentation(table: DataFrame) -> DataFrame:
     """The same networks read on augmented and on plain images, weights 1/n, in two modes.
 
     Args:
-        table: as :func:`stage_readings` makes it with ``every_size`` and both kinds of images.
+        table: as :func:`stage_estimates` makes it with ``every_size`` and both kinds of images.
 
     Returns:
         For each stage end and mode (train mode with the largest batch size, eval mode) the norm on
@@ -154,18 +157,18 @@ def with_and_without_augmentation(table: DataFrame) -> DataFrame:
     Raises:
         ValueError: if one kind of images or one mode has not been read.
     """
-    largest = table.ruler.max()
-    chosen = table[(table.weights == "samples") & table.ruler.isin([0, largest])]
-    logs = np.log(chosen.norm).groupby([chosen.epoch, chosen.ruler, chosen.augmented]).mean()
+    largest = table.estimator.max()
+    chosen = table[(table.weights == "samples") & table.estimator.isin([0, largest])]
+    logs = np.log(chosen.norm).groupby([chosen.epoch, chosen.estimator, chosen.augmented]).mean()
     norms = np.exp(logs).unstack()
-    if set(norms.columns) != {True, False} or set(chosen.ruler) != {0, largest}:
+    if set(norms.columns) != {True, False} or set(chosen.estimator) != {0, largest}:
         raise ValueError(
-            "the table must hold readings on augmented and on plain images, in train and in eval "
+            "the table must hold estimates on augmented and on plain images, in train and in eval "
             "mode: read them with every_size=True and augmented=(True, False)"
         )
     rows = norms.reset_index()
     modes = {0: "eval mode", largest: f"train mode, b = {largest}"}
-    rows = rows.assign(ruler=rows.ruler.map(modes), ratio=rows[True] / rows[False])
+    rows = rows.assign(estimator=rows.estimator.map(modes), ratio=rows[True] / rows[False])
     names = {
         "epoch": "after epoch",
         True: "augmented",
@@ -173,7 +176,7 @@ def with_and_without_augmentation(table: DataFrame) -> DataFrame:
         "ratio": "augmented / plain",
     }
     return rows.rename(columns=names).rename_axis(columns=None)[
-        ["after epoch", "ruler", "augmented", "plain", "augmented / plain"]
+        ["after epoch", "estimator", "augmented", "plain", "augmented / plain"]
     ]
 
 

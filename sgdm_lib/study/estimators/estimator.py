@@ -1,4 +1,4 @@
-"""The ruler: ways to read a full gradient norm, and what each of them does to the reading.
+"""The estimator: ways to read a full gradient norm, and what each of them does to the estimate.
 
 What both papers' code calls the full gradient norm differs from the exact one in several ways at
 once: BatchNorm takes its statistics from each batch of the current size, the short last batch
@@ -27,7 +27,7 @@ WEIGHTS = ("samples", "authors")
 
 
 @dataclass(frozen=True)
-class Ruler:
+class NormEstimator:
     """A way to read the full gradient norm from a network at fixed weights.
 
         || sum_j w_j grad f_{B_j}(theta) ||,   batches B_j of b samples, the last one of r <= b
@@ -41,8 +41,9 @@ class Ruler:
     Raises:
         ValueError: if the batch size is not positive or the weights are unknown.
 
-    >>> Ruler(), Ruler(8, "authors")
-    (Ruler(batch_size=None, weights='samples'), Ruler(batch_size=8, weights='authors'))
+    >>> NormEstimator(), NormEstimator(8, "authors")
+    (NormEstimator(batch_size=None, weights='samples'),
+     NormEstimator(batch_size=8, weights='authors'))
     """
 
     batch_size: int | None = None
@@ -74,9 +75,9 @@ class Ruler:
         >>> model = nn.Linear(2, 2, bias=False)
         >>> _ = nn.init.zeros_(model.weight)
         >>> alike = torch.ones(3, 2), torch.zeros(3, dtype=torch.int64)
-        >>> round(Ruler().read(model, alike), 6)
+        >>> round(NormEstimator().read(model, alike), 6)
         1.0
-        >>> round(Ruler(2, "authors").read(model, alike), 6)  # 2 batches of 2/3 each
+        >>> round(NormEstimator(2, "authors").read(model, alike), 6)  # 2 batches of 2/3 each
         1.333333
         """
         if self.batch_size is None:
@@ -95,10 +96,10 @@ def read_both(
     """The train-mode norm with both kinds of weights, from one pass; the model stays as it is.
 
     Args:
-        model: as for :meth:`Ruler.read`.
-        data: as for :meth:`Ruler.read`.
+        model: as for :meth:`NormEstimator.read`.
+        data: as for :meth:`NormEstimator.read`.
         batch_size: b.
-        chunk: as for :meth:`Ruler.read`.
+        chunk: as for :meth:`NormEstimator.read`.
 
     Returns:
         The norms by weights, "samples" and "authors".
@@ -151,7 +152,7 @@ def weight_sum(n_train: int, batch_size: int) -> float:
     return math.ceil(n / b) * b / n
 
 
-def expected_reading(noise: GradientNoise, n_train: int, batch_size: int) -> float:
+def expected_estimate(noise: GradientNoise, n_train: int, batch_size: int) -> float:
     """What the authors' estimator reads without BatchNorm: root mean square over shuffles.
 
         sqrt( s^2 ||grad f||^2 + (s - 1)^2 sigma^2/r (n - r)/(n - 1) ),   s = ceil(n/b) b/n,
@@ -168,7 +169,7 @@ def expected_reading(noise: GradientNoise, n_train: int, batch_size: int) -> flo
         ValueError: if a number is not positive.
 
     >>> flat = GradientNoise(full_gradient_norm=0.0, variance=1.0)
-    >>> expected_reading(flat, 50_000, 8), round(expected_reading(flat, 50_000, 4_096), 5)
+    >>> expected_estimate(flat, 50_000, 8), round(expected_estimate(flat, 50_000, 4_096), 5)
     (0.0, 0.00221)
     """
     total = weight_sum(n_train, batch_size)
@@ -177,10 +178,10 @@ def expected_reading(noise: GradientNoise, n_train: int, batch_size: int) -> flo
     return math.sqrt(total**2 * noise.full_gradient_norm**2 + (total - 1) ** 2 * spread)
 
 
-def augmented_reading(
+def augmented_estimate(
     full_gradient_norm: float, augmentation_variance: float, n_train: int
 ) -> float:
-    """Expect the reading R of one pass over augmented images: sqrt(E R^2).
+    """Expect the estimate R of one pass over augmented images: sqrt(E R^2).
 
         E R^2 = || grad f ||^2 + sigma_aug^2 / n
 
@@ -197,7 +198,7 @@ def augmented_reading(
     Raises:
         ValueError: if a number is negative or n is not positive.
 
-    >>> round(augmented_reading(0.0, 2.5**2, 50_000), 4)  # where the published curves flatten
+    >>> round(augmented_estimate(0.0, 2.5**2, 50_000), 4)  # where the published curves flatten
     0.0112
     """
     norm = number("full_gradient_norm", full_gradient_norm, at_least=0)
@@ -206,13 +207,13 @@ def augmented_reading(
 
 
 def running_minimum(measurements: int, spread: float) -> float:
-    """Median of the smallest of k readings that scatter about 1 and do not fall at all.
+    """Median of the smallest of k estimates that scatter about 1 and do not fall at all.
 
-        exp(spread Phi^-1(1 - 2^(-1/k))),   log of a reading ~ N(0, spread^2), independent
+        exp(spread Phi^-1(1 - 2^(-1/k))),   log of an estimate ~ N(0, spread^2), independent
 
     Args:
-        measurements: k, how many readings the running minimum has seen, >= 1.
-        spread: standard deviation of a reading's natural logarithm, >= 0.
+        measurements: k, how many estimates the running minimum has seen, >= 1.
+        spread: standard deviation of an estimate's natural logarithm, >= 0.
 
     Returns:
         The factor <= 1 (k = 1: 1) by which the running minimum lies below the level.
@@ -231,16 +232,16 @@ def running_minimum(measurements: int, spread: float) -> float:
     return math.exp(spread * NormalDist().inv_cdf(-math.expm1(-math.log(2) / k)))
 
 
-def log_spread(readings: Sequence[float]) -> float:
-    """How much readings scatter about a slow trend: standard deviation of their natural logarithm.
+def log_spread(estimates: Sequence[float]) -> float:
+    """How much estimates scatter about a slow trend: standard deviation of their natural logarithm.
 
         sqrt( 1/2 mean of squares of (log R_{i+1} - log R_i) ),
 
     which for independent scatter estimates the spread of :func:`running_minimum`; what the trend
-    itself falls from one reading to the next counts as scatter, too.
+    itself falls from one estimate to the next counts as scatter, too.
 
     Args:
-        readings: consecutive readings, > 0, at least two.
+        estimates: consecutive estimates, > 0, at least two.
 
     Raises:
         ValueError: if there are fewer than two or one is not positive.
@@ -248,7 +249,7 @@ def log_spread(readings: Sequence[float]) -> float:
     >>> round(log_spread([1.0, 2.0, 1.0, 2.0]), 4)  # log(2) / sqrt(2)
     0.4901
     """
-    values = [math.log(number("reading", float(value), above=0)) for value in readings]
-    integer("number of readings", len(values), at_least=2)
+    values = [math.log(number("estimate", float(value), above=0)) for value in estimates]
+    integer("number of estimates", len(values), at_least=2)
     squares = [(b - a) ** 2 for a, b in pairwise(values)]
     return math.sqrt(sum(squares) / len(squares) / 2)

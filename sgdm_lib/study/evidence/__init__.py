@@ -7,8 +7,8 @@ a chapter trains (:class:`Trained`) are brought into one form, a :class:`Curve`.
 from sgdm_lib.study.criteria.curves import (
     QUANTITIES,
     Curve,
-    Given,
-    Source,
+    Evidence,
+    InMemory,
 )
 from sgdm_lib.study.evidence.published import (
     NAMES_IN_FIGURES,
@@ -27,13 +27,13 @@ from sgdm_lib.study.evidence.trained import (
 
 __all__ = [
     "Curve",
-    "Given",
+    "InMemory",
     "NAMES_IN_FIGURES",
     "PROTOCOLS",
     "Published",
     "QUANTITIES",
     "Recorded",
-    "Source",
+    "Evidence",
     "Trained",
     "find",
     "of_runs",

@@ -19,6 +19,13 @@ from sgdm_lib.study.figures.ends import (
 from sgdm_lib.study.figures.equal_batch import (
     at_equal_batch_size,
 )
+from sgdm_lib.study.figures.estimators import (
+    at_equal_time,
+    at_four_budgets,
+    estimates,
+    running_minima,
+    splits,
+)
 from sgdm_lib.study.figures.grids import (
     against_lr_sum,
     intervals,
@@ -30,13 +37,6 @@ from sgdm_lib.study.figures.hierarchy import (
 from sgdm_lib.study.figures.published import (
     panels,
     ratio_panels,
-)
-from sgdm_lib.study.figures.rulers import (
-    at_equal_time,
-    four_efforts,
-    readings,
-    running_minima,
-    splits,
 )
 from sgdm_lib.study.figures.runs import (
     curves,
@@ -58,7 +58,7 @@ __all__ = [
     "cover",
     "curves",
     "ends_table",
-    "four_efforts",
+    "at_four_budgets",
     "hierarchy",
     "history",
     "intervals",
@@ -66,7 +66,7 @@ __all__ = [
     "panels",
     "provenance",
     "ratio_panels",
-    "readings",
+    "estimates",
     "running_minima",
     "sensitivity",
     "splits",

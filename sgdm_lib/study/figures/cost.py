@@ -11,21 +11,21 @@ import numpy.typing as npt
 from sgdm_lib.plots.axes import legend_above, readable_log
 from sgdm_lib.plots.style import DASHES, colours
 from sgdm_lib.study.claims.tables import effort_ratio
-from sgdm_lib.study.criteria.curves import Source
-from sgdm_lib.study.figures.published import DPI, EFFORTS, words
+from sgdm_lib.study.criteria.curves import Evidence
+from sgdm_lib.study.figures.published import BUDGETS, DPI, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 def cost_ratios(
-    source: Source,
+    source: Evidence,
     pair: tuple[str, str],
     levels: Mapping[str, npt.ArrayLike],
     units: Sequence[str] = ("sfo", "step"),
     title: str = "",
 ) -> Figure:
-    """Effort of a run over that of a baseline until a level is reached, for every level.
+    """Budget of a run over that of a baseline until a level is reached, for every level.
 
     Args:
         source: where the curves come from.
@@ -62,7 +62,7 @@ def cost_ratios(
         for i, unit in enumerate(units):
             style: dict[str, Any] = {"color": colours(i + 1)[i], "ls": DASHES[i % len(DASHES)]}
             ratios = effort_ratio(run, baseline, wanted, unit)
-            panel.plot(np.asarray(wanted), ratios, label=EFFORTS[unit], lw=1.5, **style)
+            panel.plot(np.asarray(wanted), ratios, label=BUDGETS[unit], lw=1.5, **style)
         panel.set_xlabel(words(quantity, (run, baseline)).replace("\n", " "))
         if not run.rising:
             panel.set_xscale("log")
@@ -70,6 +70,6 @@ def cost_ratios(
             panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             panel.xaxis.set_minor_formatter(NullFormatter())
     readable_log(axes[0][0])
-    axes[0][0].set_ylabel(f"effort, {title or ' / '.join(pair)}")
+    axes[0][0].set_ylabel(f"budget, {title or ' / '.join(pair)}")
     legend_above(figure)
     return figure

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sgdm_lib.checks import choice
 from sgdm_lib.plots.style import escaped
-from sgdm_lib.study.criteria.curves import QUANTITIES, Curve, Source
+from sgdm_lib.study.criteria.curves import QUANTITIES, Curve, Evidence
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
@@ -22,7 +22,7 @@ DIGITS = {"gradient_norm": 3, "exact_gradient_norm": 2, "empirical_loss": 2, "te
 
 
 def ends_table(
-    source: Source, runs: Mapping[str, str], quantities: Sequence[str] = tuple(HEADS)
+    source: Evidence, runs: Mapping[str, str], quantities: Sequence[str] = tuple(HEADS)
 ) -> Styler:
     """Where runs end: mean over the seeds and, in brackets, smallest to largest; the best in bold.
 

@@ -1,4 +1,4 @@
-"""Several schedules in all quantities against every measure of effort."""
+"""Several schedules in all quantities against every measure of budget."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sgdm_lib.checks import choice
 from sgdm_lib.plots.axes import budget_axis, legend_above, shared_readable_log
-from sgdm_lib.study.criteria.curves import QUANTITIES, Source
-from sgdm_lib.study.figures.published import EFFORTS, THREE, draw_curve, words
+from sgdm_lib.study.criteria.curves import QUANTITIES, Evidence
+from sgdm_lib.study.figures.published import BUDGETS, THREE, draw_curve, words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def hierarchy(
-    source: Source,
+    source: Evidence,
     runs: Mapping[str, str],
     quantities: Sequence[str] = THREE,
     over: Sequence[str] = ("epoch", "step", "sfo", "seconds"),
 ) -> Figure:
-    """One row a quantity, one column a measure of effort.
+    """One row a quantity, one column a measure of budget.
 
     Args:
         source: where the curves come from.
@@ -33,14 +33,14 @@ def hierarchy(
         The figure; line = mean over seeds, band = smallest to largest.
 
     Raises:
-        ValueError: if a quantity or a measure of effort is unknown.
+        ValueError: if a quantity or a measure of budget is unknown.
     """
     import matplotlib.pyplot as plt
 
     for name in quantities:
         choice("quantity", name, QUANTITIES)
     for name in over:
-        choice("over", name, EFFORTS)
+        choice("over", name, BUDGETS)
     if all(source.curve(run, name) is None for run in runs.values() for name in quantities):
         figure, empty = plt.subplots(figsize=(6.4, 0.6), layout="constrained")
         empty.set_axis_off()
@@ -56,22 +56,24 @@ def hierarchy(
         layout="constrained",
     )
     for quantity, row in zip(quantities, axes, strict=True):
-        for effort, panel in zip(over, row, strict=True):
-            _fill(panel, source, runs, quantity, effort)
+        for budget, panel in zip(over, row, strict=True):
+            _fill(panel, source, runs, quantity, budget)
         curves = (source.curve(run, quantity) for run in runs.values())
         row[0].set_ylabel(words(quantity, curves))
         if quantity != "test_accuracy" and row[0].has_data():
             row[0].set_yscale("log")
             shared_readable_log(row[0])
-    for effort, panel in zip(over, axes[-1], strict=True):
-        panel.set_xlabel(EFFORTS[effort])
+    for budget, panel in zip(over, axes[-1], strict=True):
+        panel.set_xlabel(BUDGETS[budget])
     legend_above(figure)
     return figure
 
 
-def _fill(panel: Axes, source: Source, runs: Mapping[str, str], quantity: str, effort: str) -> None:
+def _fill(
+    panel: Axes, source: Evidence, runs: Mapping[str, str], quantity: str, budget: str
+) -> None:
     for i, (label, run) in enumerate(runs.items()):
         curve = source.curve(run, quantity)
         if curve is not None:
-            draw_curve(panel, curve, effort, i, label, "")
-    budget_axis(panel, effort)
+            draw_curve(panel, curve, budget, i, label, "")
+    budget_axis(panel, budget)

@@ -11,16 +11,16 @@ import numpy as np
 from sgdm_lib.checks import choice
 from sgdm_lib.plots.axes import budget_axis, legend_above, readable_log, shared_readable_log
 from sgdm_lib.plots.style import DASHES, colours
-from sgdm_lib.study.criteria.curves import QUANTITIES, Curve, Source
+from sgdm_lib.study.criteria.curves import QUANTITIES, Curve, Evidence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Row = tuple[str, Sequence[Source], Mapping[str, str]]
+Row = tuple[str, Sequence[Evidence], Mapping[str, str]]
 """A row of panels: title, the sources that share its axes, short names of runs by label."""
 THREE = ("test_accuracy", "empirical_loss", "gradient_norm")
-EFFORTS = {
+BUDGETS = {
     "epoch": "epochs",
     "step": "optimizer steps",
     "sfo": "SFO (steps x batch size)",
@@ -63,7 +63,7 @@ def panels(
     """
     import matplotlib.pyplot as plt
 
-    choice("over", over, EFFORTS)
+    choice("over", over, BUDGETS)
     for quantity in quantities:
         choice("quantity", quantity, QUANTITIES)
     shown = [row for row in rows if _any_curve(row, quantities)]
@@ -89,7 +89,7 @@ def panels(
         if quantity != "test_accuracy" and panel.has_data():
             shared_readable_log(panel)
     for panel in axes[-1]:
-        panel.set_xlabel(EFFORTS[over])
+        panel.set_xlabel(BUDGETS[over])
     legend_above(figure, columns=3 if wrapped and len(labels) in (5, 6) else 6)
     return figure
 
@@ -151,7 +151,7 @@ def draw_curve(panel: Axes, curve: Curve, over: str, i: int, label: str, marker:
 
 
 def ratio_panels(
-    source: Source, pairs: Mapping[str, tuple[str, str]], quantities: Sequence[str]
+    source: Evidence, pairs: Mapping[str, tuple[str, str]], quantities: Sequence[str]
 ) -> Figure:
     """Ratios of two curves over the epochs: below 1 the first run of a pair is lower.
 
@@ -186,7 +186,7 @@ def ratio_panels(
         readable_log(panel)
         curves = (source.curve(run, quantity) for pair in pairs.values() for run in pair)
         panel.set_title(words(quantity, curves).replace("\n", " "))
-        panel.set_xlabel(EFFORTS["epoch"])
+        panel.set_xlabel(BUDGETS["epoch"])
         panel.set_ylabel("ratio")
     legend_above(figure)
     return figure

@@ -26,7 +26,7 @@ def curves(
     *,
     log_x: bool = False,
 ) -> Figure:
-    """One quantity of several groups of runs, side by side against several measures of effort.
+    """One quantity of several groups of runs, side by side against several measures of budget.
 
     Args:
         runs: for each label the runs of one experiment, one a seed.

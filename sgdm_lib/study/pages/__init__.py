@@ -10,10 +10,10 @@ from sgdm_lib.study.pages.chance import (
 from sgdm_lib.study.pages.inventory import (
     Record,
     assumptions,
+    datasets,
     expected,
     packages,
     recorded,
-    sources,
     survey,
     times,
 )
@@ -22,8 +22,8 @@ from sgdm_lib.study.pages.report import (
 )
 from sgdm_lib.study.pages.scorecard import (
     COLUMNS,
-    Glance,
     Scorecard,
+    ScorecardChips,
     all_claims,
     everything,
     scorecard,
@@ -36,7 +36,7 @@ __all__ = [
     "error_rates",
     "false_positives",
     "COLUMNS",
-    "Glance",
+    "ScorecardChips",
     "Record",
     "Report",
     "Scorecard",
@@ -47,7 +47,7 @@ __all__ = [
     "packages",
     "recorded",
     "scorecard",
-    "sources",
+    "datasets",
     "survey",
     "times",
 ]

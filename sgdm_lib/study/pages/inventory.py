@@ -25,7 +25,7 @@ __all__ = [
     "expected",
     "packages",
     "recorded",
-    "sources",
+    "datasets",
     "survey",
     "times",
 ]
@@ -221,7 +221,7 @@ def _version(provenance: dict[str, Any], name: str) -> str:
     return str(versions.get(name, "-")) if isinstance(versions, dict) else "-"
 
 
-def sources() -> Styler:
+def datasets() -> Styler:
     """The data sets: size, origin, licence, and whether they are on this machine's disk.
 
     >>> table = sources().data

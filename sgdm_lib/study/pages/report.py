@@ -11,8 +11,8 @@ from pathlib import Path
 from sgdm_lib.engine import speed
 from sgdm_lib.study import papers
 from sgdm_lib.study.claims.claim import Claim
-from sgdm_lib.study.criteria.curves import Source
-from sgdm_lib.study.criteria.effort import cheaper
+from sgdm_lib.study.criteria.budget import reaches_with_less
+from sgdm_lib.study.criteria.curves import Evidence
 from sgdm_lib.study.criteria.verdict import Verdict, combine, kind
 from sgdm_lib.study.evidence.published import PRINTED, Published
 from sgdm_lib.study.evidence.recorded import Recorded
@@ -50,7 +50,7 @@ class Report:
                     found[source.protocol] = absent
         return found
 
-    def _sources(self) -> dict[str, Source]:
+    def _sources(self) -> dict[str, Evidence]:
         return {c: s for c, s in sources(self.claim, self.chapters).items() if s is not None}
 
     def _repr_html_(self) -> str:
@@ -87,7 +87,7 @@ class Report:
             for name in self.claim.criteria
         )
 
-    def _data(self, found: dict[str, Source]) -> str:
+    def _data(self, found: dict[str, Evidence]) -> str:
         links: list[str] = []
         recorded: list[str] = []
         for source in found.values():
@@ -110,7 +110,7 @@ class Report:
         curves = f"{paper.dataset}_resnet18.csv"
         printed = (
             PRINTED.get(test.keywords.get("unit", "sfo"), curves)
-            if test.func is cheaper and "threshold" in test.keywords
+            if test.func is reaches_with_less and "threshold" in test.keywords
             else curves
             for test in self.claim.tests.values()
         )

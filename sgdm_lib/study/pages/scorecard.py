@@ -13,7 +13,7 @@ import pandas as pd
 from sgdm_lib.study.claims import kamo2025, kondo2025
 from sgdm_lib.study.claims.claim import Claim
 from sgdm_lib.study.claims.computed import Computed, computed
-from sgdm_lib.study.criteria.curves import Source
+from sgdm_lib.study.criteria.curves import Evidence
 from sgdm_lib.study.criteria.verdict import OUTCOMES, Verdict, kind
 from sgdm_lib.study.evidence.published import Published
 from sgdm_lib.study.evidence.recorded import Recorded
@@ -42,7 +42,7 @@ def all_claims() -> dict[str, Claim]:
     return kamo2025.CLAIMS | kondo2025.CLAIMS
 
 
-def sources(claim: Claim, chapters: Path) -> dict[str, Source | None]:
+def sources(claim: Claim, chapters: Path) -> dict[str, Evidence | None]:
     """What a claim is judged on, by the columns of the scorecard; None where it cannot be.
 
     Args:
@@ -101,9 +101,9 @@ class Scorecard:
             rows.append(row)
         return pd.DataFrame(rows)
 
-    def glance(self) -> Glance:
+    def glance(self) -> ScorecardChips:
         """The same in a few lines."""
-        return Glance(self)
+        return ScorecardChips(self)
 
     def _repr_html_(self) -> str:
         theory = [key for key, row in self.verdicts.items() if "theory" in row]
@@ -168,7 +168,7 @@ def _in_theory(verdict: Verdict | None) -> str:
 
 
 @dataclass(frozen=True)
-class Glance:
+class ScorecardChips:
     """A scorecard in a few lines: one small box a claim, coloured and marked by its verdict.
 
     What is computed exactly is no experiment and is not among them. A claim on the end of training

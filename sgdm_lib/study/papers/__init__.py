@@ -27,7 +27,7 @@ from sgdm_lib.study.papers import kamo2025, kondo2025, reduced
 from sgdm_lib.study.papers.authors import read_authors_config
 from sgdm_lib.study.papers.run import CatalogueRun
 
-__all__ = ["authors_config", "catalogue", "find", "read_authors_config", "source"]
+__all__ = ["authors_config", "catalogue", "find", "read_authors_config", "citation"]
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +82,7 @@ def find(pattern: str) -> dict[str, Experiment]:
     return found
 
 
-def source(name: str) -> str:
+def citation(name: str) -> str:
     """Where a run comes from: the paper and its figure, table or the authors' file, in one line.
 
     Raises:

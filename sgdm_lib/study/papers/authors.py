@@ -62,7 +62,7 @@ def read_authors_config(
         ValueError: if the file cannot be read, a key is unknown or missing, or a value has a wrong
             type or is out of range; the message names the file, the key and the fix.
 
-    Source: the files and scripts that accompany Kamo & Iiduka 2025 (arXiv 2501.08883) and Kondo &
+    Evidence: the files and scripts that accompany Kamo & Iiduka 2025 (arXiv 2501.08883) and Kondo &
     Iiduka 2025 (arXiv 2508.03105).
 
     >>> config = {"optimizer": "nshb", "model": "resnet18", "bs_method": "exp_growth",

@@ -9,7 +9,7 @@ c = 0 is a comparison at equal SFO, and for large c one at equal steps: time lie
 """
 
 from sgdm_lib.study.compare.equal_budget.absent import Missing, missing
-from sgdm_lib.study.compare.equal_budget.budgets import effort, step_cost, with_cost
+from sgdm_lib.study.compare.equal_budget.budgets import budget, step_cost, with_cost
 from sgdm_lib.study.compare.equal_budget.compare import (
     LOWER_IS_BETTER,
     advantage,
@@ -24,7 +24,7 @@ __all__ = [
     "Missing",
     "advantage",
     "answers",
-    "effort",
+    "budget",
     "ends_lower_at_equal",
     "level_at",
     "missing",

@@ -15,11 +15,11 @@ from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.engine.records import Run
 from sgdm_lib.engine.steps import make_step
 
-EFFORTS = {"epoch": "epochs", "step": "steps", "sfo": "SFO"}
+BUDGETS = {"epoch": "epochs", "step": "steps", "sfo": "SFO"}
 SMALL, LARGE, REPEATS = 4, 128, 9  # batch sizes and steps that are timed
 
 
-def effort(run: Run, of: str | float) -> np.ndarray:
+def budget(run: Run, of: str | float) -> np.ndarray:
     """What a run has spent by the end of each epoch, float64 (epochs,).
 
     Args:
@@ -31,14 +31,14 @@ def effort(run: Run, of: str | float) -> np.ndarray:
         ValueError: if ``of`` is unknown or negative.
     """
     if isinstance(of, str):
-        return run.history[choice("effort", of, EFFORTS)].to_numpy(dtype=np.float64)
+        return run.history[choice("budget", of, BUDGETS)].to_numpy(dtype=np.float64)
     cost = number("step cost", of, at_least=0)
     return (run.history["sfo"] + cost * run.history["step"]).to_numpy(dtype=np.float64)
 
 
 def with_cost(run: Run, cost: float) -> Run:
     """The run with the column ``cost``: modelled time, in images, for a step cost of ``cost``."""
-    return replace(run, history=run.history.assign(cost=effort(run, float(cost))))
+    return replace(run, history=run.history.assign(cost=budget(run, float(cost))))
 
 
 def step_cost(experiment: Experiment, device: str = "auto") -> float:
@@ -86,5 +86,5 @@ def cost_of(small: float, large: float) -> float:
 
 
 def words(of: str | float) -> str:
-    """The effort in words."""
-    return EFFORTS[of] if isinstance(of, str) else f"time at {of:.3g} images a step"
+    """The budget in words."""
+    return BUDGETS[of] if isinstance(of, str) else f"time at {of:.3g} images a step"

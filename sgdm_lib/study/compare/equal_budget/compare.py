@@ -12,9 +12,9 @@ import numpy as np
 from sgdm_lib.checks import choice, number
 from sgdm_lib.engine.records import Run
 from sgdm_lib.plots.style import escaped
-from sgdm_lib.study.compare.equal_budget.budgets import effort, words
+from sgdm_lib.study.compare.equal_budget.budgets import budget, words
 from sgdm_lib.study.criteria import Verdict, no_data
-from sgdm_lib.study.criteria.curves import READINGS, Array
+from sgdm_lib.study.criteria.curves import MEASUREMENTS, Array
 from sgdm_lib.study.criteria.gates import compare
 from sgdm_lib.study.evidence import of_runs
 
@@ -31,7 +31,7 @@ LOWER_IS_BETTER = {
 
 
 def level_at(run: Run, quantity: str, of: str | float, at: float, part: float = 0.25) -> float:
-    """A quantity when that much effort is spent: the median over the last part of that effort.
+    """A quantity when that much budget is spent: the median over the last part of that budget.
 
     Over the measurements made after ``(1 - part) at`` and up to ``at``; if there are none, the last
     one before.
@@ -39,9 +39,9 @@ def level_at(run: Run, quantity: str, of: str | float, at: float, part: float = 
     Args:
         run: the run.
         quantity: a key of :data:`LOWER_IS_BETTER`; "test_error" is 1 - test accuracy.
-        of: the effort, as for :func:`effort`.
+        of: the budget, as for :func:`budget`.
         at: how much of it, > 0.
-        part: which part of the effort counts, in (0, 1].
+        part: which part of the budget counts, in (0, 1].
 
     Returns:
         The level; NaN if nothing had been measured by then.
@@ -49,18 +49,18 @@ def level_at(run: Run, quantity: str, of: str | float, at: float, part: float = 
     Raises:
         ValueError: if the quantity is unknown, or ``at`` or ``part`` are out of range.
     """
-    at, part = number("effort", at, above=0), number("part", part, above=0, at_most=1)
+    at, part = number("budget", at, above=0), number("part", part, above=0, at_most=1)
     values, spent = _readings(run, quantity, of, at)
     late = values[spent > (1 - part) * at]
     return float(np.median(late) if late.size else values[-1] if values.size else np.nan)
 
 
 def _readings(run: Run, quantity: str, of: str | float, at: float) -> tuple[Array, Array]:
-    """What was measured until then, and the effort spent by each measurement."""
+    """What was measured until then, and the budget spent by each measurement."""
     choice("quantity", quantity, LOWER_IS_BETTER)
     history = run.history
     values = 1 - history["test_accuracy"] if quantity == "test_error" else history[quantity]
-    spent = effort(run, of)
+    spent = budget(run, of)
     known = values.notna().to_numpy() & (spent <= at * (1 + 1e-9))
     return values.to_numpy(dtype=float)[known], spent[known]
 
@@ -70,7 +70,7 @@ def advantage(
 ) -> tuple[float, ...]:
     """The runs' level / the baseline's when both have spent the same, one ratio a seed.
 
-    The effort is what the one that spends less has spent at its end: the other is cut off there.
+    The budget is what the one that spends less has spent at its end: the other is cut off there.
     Both levels are medians over the same part of it: the last quarter, or the last half if one of
     the two has fewer than 8 measurements in the last quarter.
 
@@ -78,7 +78,7 @@ def advantage(
         runs: one run a seed.
         baseline: as many, with the same seeds.
         quantity: as for :func:`level_at`.
-        of: as for :func:`effort`.
+        of: as for :func:`budget`.
 
     Returns:
         The ratios; below 1 the runs are ahead; NaN if one side had not been measured by then.
@@ -97,12 +97,12 @@ def advantage(
 
 
 def _levels(ours: Run, theirs: Run, quantity: str, of: str | float) -> tuple[float, float]:
-    """Both levels at equal effort, over the same part of it."""
-    at = min(effort(ours, of)[-1], effort(theirs, of)[-1])
+    """Both levels at equal budget, over the same part of it."""
+    at = min(budget(ours, of)[-1], budget(theirs, of)[-1])
     fewest = min(
         int((_readings(run, quantity, of, at)[1] > 0.75 * at).sum()) for run in (ours, theirs)
     )
-    part = 0.25 if fewest >= READINGS else 0.5
+    part = 0.25 if fewest >= MEASUREMENTS else 0.5
     first, second = (level_at(run, quantity, of, at, part) for run in (ours, theirs))
     return first, second
 
@@ -110,7 +110,7 @@ def _levels(ours: Run, theirs: Run, quantity: str, of: str | float) -> tuple[flo
 def winners(
     runs: Mapping[str, Sequence[Run]],
     rivals: Mapping[str, Sequence[Run]],
-    efforts: Mapping[str, str | float],
+    budgets: Mapping[str, str | float],
     quantity: str = "full_gradient_norm",
 ) -> Styler:
     """A table: who is ahead at equal what, by which factor, and in how many seeds.
@@ -120,7 +120,7 @@ def winners(
     Args:
         runs: one schedule and its runs.
         rivals: the others, one row each.
-        efforts: what is equal, one column each: a label and an effort as for :func:`effort`.
+        budgets: what is equal, one column each: a label and a budget as for :func:`budget`.
         quantity: as for :func:`level_at`.
 
     Raises:
@@ -133,7 +133,7 @@ def winners(
     ((name, ours),) = runs.items()
     rows = {
         rival: {
-            label: _cell(*_matching(ours, group), quantity, of) for label, of in efforts.items()
+            label: _cell(*_matching(ours, group), quantity, of) for label, of in budgets.items()
         }
         for rival, group in rivals.items()
     }
@@ -173,7 +173,7 @@ def ends_lower_at_equal(
     quantity: str = "full_gradient_norm",
     factor: float = 1.0,
 ) -> Verdict:
-    """Judge whether runs are below a baseline when both have spent the same effort.
+    """Judge whether runs are below a baseline when both have spent the same budget.
 
     The judged value is the level of the run / that of the baseline of the same seed, both cut off
     where the one that spends less ends. Seeds that only one side has are left out.
@@ -182,7 +182,7 @@ def ends_lower_at_equal(
         claim: the claim in words.
         runs: one run a seed.
         baseline: one run a seed.
-        of: the effort, as for :func:`effort`.
+        of: the budget, as for :func:`budget`.
         quantity: as for :func:`level_at`.
         factor: the ratio to stay below, > 0.
 
@@ -196,7 +196,7 @@ def ends_lower_at_equal(
     what = LOWER_IS_BETTER[choice("quantity", quantity, LOWER_IS_BETTER)]
     criterion = (
         f"{what} when both have spent the same {words(of)} (the longer run cut off), median over "
-        "the last quarter of that effort (half, if it holds fewer than 8 readings), "
+        "the last quarter of that budget (half, if it holds fewer than 8 measurements), "
         f"run / baseline of the same seed, below {factor:g}"
     )
     ours, theirs = _matching(runs, baseline)
@@ -217,8 +217,8 @@ def ends_lower_at_equal(
 
 def _cut(a: Run, b: Run, of: str | float) -> tuple[Run, Run]:
     """Two runs, each up to what the one that spends less has spent at its end."""
-    at = min(effort(a, of)[-1], effort(b, of)[-1]) * (1 + 1e-9)
-    first, second = (replace(r, history=r.history[effort(r, of) <= at]) for r in (a, b))
+    at = min(budget(a, of)[-1], budget(b, of)[-1]) * (1 + 1e-9)
+    first, second = (replace(r, history=r.history[budget(r, of) <= at]) for r in (a, b))
     return first, second
 
 

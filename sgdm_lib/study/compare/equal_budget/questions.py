@@ -20,19 +20,19 @@ QUESTIONS = {
     "Is it the small batches?": ("x2", "constant8", "epoch"),
     "Does growth alone help?": ("x2_from128", "constant128", "epoch"),
 }
-"""By question: the growing run, the constant one, and the effort that is equal."""
+"""By question: the growing run, the constant one, and the budget that is equal."""
 
 
 def paired(
     runs: Sequence[Run], baseline: Sequence[Run], quantity: str, of: str | float
 ) -> tuple[float, ...]:
-    """Ratios of the runs with seeds that both sides have, at equal effort.
+    """Ratios of the runs with seeds that both sides have, at equal budget.
 
     Args:
         runs: one run a seed.
         baseline: one run a seed.
         quantity: as for :func:`sgdm_lib.study.compare.equal_budget.advantage`.
-        of: the effort that is equal, as there.
+        of: the budget that is equal, as there.
 
     Returns:
         One ratio a common seed, runs / baseline; empty without common seeds.

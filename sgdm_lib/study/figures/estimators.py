@@ -1,4 +1,4 @@
-"""Figures of rulers for the gradient norm, and of schedules at equal effort."""
+"""Figures of estimators for the gradient norm, and of schedules at equal budget."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from sgdm_lib.engine.records import Run
 from sgdm_lib.plots.axes import readable_log
 from sgdm_lib.plots.style import DASHES, LABELS, LOGARITHMIC, colours
 from sgdm_lib.study.compare.equal_budget import LOWER_IS_BETTER, with_cost
-from sgdm_lib.study.estimators import Change
 from sgdm_lib.study.figures.runs import draw_band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from pandas import DataFrame
+
+    from sgdm_lib.study.estimators import StageChange
 
 WAYS = {
     ("authors", True): "as the authors: weights b/n, augmented",
@@ -28,17 +29,17 @@ WAYS = {
 }
 
 
-def readings(table: DataFrame | None) -> Figure:
-    """The gradient norm at fixed weights against the ruler's batch size, a panel for each stage.
+def estimates(table: DataFrame | None) -> Figure:
+    """The norm at fixed weights against the estimator's batch size, a panel for each stage.
 
     Args:
-        table: readings with all batch sizes and in eval mode, as
-            :func:`sgdm_lib.study.estimators.stage_readings` makes them with ``every_size``; None
+        table: estimates with all batch sizes and in eval mode, as
+            :func:`sgdm_lib.study.estimators.stage_estimates` makes them with ``every_size``; None
             if there are none.
 
     Returns:
         The figure; lines: geometric mean over shuffles, bands smallest to largest, dashed: eval
-        mode, a ring: the ruler that the run uses there.
+        mode, a ring: the estimator that the run uses there.
     """
     import matplotlib.pyplot as plt
 
@@ -59,11 +60,11 @@ def readings(table: DataFrame | None) -> Figure:
     ways = [way for way in WAYS if ((table.weights == way[0]) & (table.augmented == way[1])).any()]
     for panel, ((epoch, size), rows) in zip(axes[0], stages, strict=True):
         for i, way in enumerate(ways):
-            _reading_lines(panel, rows, way, i, int(size))
+            _estimate_lines(panel, rows, way, i, int(size))
         panel.set_xscale("log", base=2)
         panel.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         panel.set_title(f"epoch {epoch}, trained with {size}")
-        panel.set_xlabel("ruler's batch size")
+        panel.set_xlabel("estimator's batch size")
         readable_log(panel)
     axes[0][0].set_ylabel("gradient norm")
     handles, labels = axes[0][0].get_legend_handles_labels()
@@ -71,24 +72,24 @@ def readings(table: DataFrame | None) -> Figure:
     return figure
 
 
-def _reading_lines(panel: Axes, rows: DataFrame, way: tuple[str, bool], i: int, size: int) -> None:
-    """One way of reading in one panel: batch sizes as a line, eval mode as a level."""
+def _estimate_lines(panel: Axes, rows: DataFrame, way: tuple[str, bool], i: int, size: int) -> None:
+    """One way of estimate in one panel: batch sizes as a line, eval mode as a level."""
     mine = rows[(rows.weights == way[0]) & (rows.augmented == way[1])]
     style: dict[str, Any] = {"color": colours(i + 1)[i]}
-    by_size = mine[mine.ruler > 0].groupby("ruler").norm
+    by_size = mine[mine.estimator > 0].groupby("estimator").norm
     mean = np.exp(by_size.apply(lambda values: np.log(values).mean()))
     panel.plot(mean.index, mean, "-", marker=".", label=WAYS[way], **style)
     panel.fill_between(mean.index, by_size.min(), by_size.max(), alpha=0.18, lw=0, **style)
     if way[0] == "authors" and size in mean.index:
         panel.plot(size, mean[size], "o", ms=9, mfc="none", mew=1.6, **style)
-    level = mine[mine.ruler == 0].norm
+    level = mine[mine.estimator == 0].norm
     if way[0] == "samples" and len(level):
         images = "augmented" if way[1] else "plain images"
         panel.axhline(level.mean(), ls="--", lw=1.3, label=f"eval mode, {images}", **style)
 
 
-def splits(groups: Mapping[str, Sequence[Sequence[Change]]]) -> Figure:
-    """What the ruler and what the weights multiply the norm by, at each growth of the batch size.
+def splits(groups: Mapping[str, Sequence[Sequence[StageChange]]]) -> Figure:
+    """What estimator and weights multiply the norm by, at each growth of the batch size.
 
     Args:
         groups: for each label, one panel, the changes of some runs, one list a seed.
@@ -102,7 +103,7 @@ def splits(groups: Mapping[str, Sequence[Sequence[Change]]]) -> Figure:
         1, len(groups), figsize=(max(3.3 * len(groups), 5.2), 3.7), sharey=True, squeeze=False,
         layout="constrained",
     )  # fmt: skip
-    parts = {"what a plot shows": "total", "the ruler": "ruler", "the weights": "weights"}
+    parts = {"what a plot shows": "total", "the estimator": "estimator", "the weights": "weights"}
     for panel, (label, runs) in zip(axes[0], groups.items(), strict=True):
         runs = [run for run in runs if run]
         panel.set_title(label)
@@ -126,7 +127,7 @@ def splits(groups: Mapping[str, Sequence[Sequence[Change]]]) -> Figure:
 
 
 def _split_dots(
-    panel: Axes, runs: Sequence[Sequence[Change]], part: str, name: str, i: int
+    panel: Axes, runs: Sequence[Sequence[StageChange]], part: str, name: str, i: int
 ) -> None:
     colour, shift = colours(i + 1)[i], 0.24 * (i - 1)
     values = np.array([[getattr(change.drop, part) for change in run] for run in runs])
@@ -140,7 +141,7 @@ def _split_dots(
 def running_minima(
     panels: Mapping[str, tuple[Any, Any]], typical: Mapping[str, tuple[Any, Any]] | None = None
 ) -> Figure:
-    """Readings as measured and their running minimum, a panel each.
+    """Estimates as measured and their running minimum, a panel each.
 
     Args:
         panels: for each title the epochs and the values, without gaps.
@@ -168,7 +169,7 @@ def running_minima(
     return figure
 
 
-def four_efforts(
+def at_four_budgets(
     runs: Mapping[str, Sequence[Run]], cost: float, quantity: str = "full_gradient_norm"
 ) -> Figure:
     """One quantity of several groups of runs against epochs, steps, SFO and modelled time.

@@ -8,7 +8,7 @@ import numpy as np
 
 from sgdm_lib.checks import choice
 from sgdm_lib.study.criteria.criteria import words
-from sgdm_lib.study.criteria.curves import Array, Curve, PrintedNumbers, Source
+from sgdm_lib.study.criteria.curves import Array, Curve, Evidence, PrintedNumbers
 from sgdm_lib.study.criteria.gates import absent, compare, matched, same_until, untrained
 from sgdm_lib.study.criteria.judge import judge
 from sgdm_lib.study.criteria.verdict import Verdict, doubted
@@ -23,17 +23,17 @@ STILL_THE_SAME = "the level is reached while both plans are still the same"
 NOT_ALONE = "no record says that the runs had the machine to themselves"
 
 
-def cheaper(
-    source: Source,
+def reaches_with_less(
+    source: Evidence,
     run: str,
     baseline: str,
     quantity: str = "gradient_norm",
     threshold: float | None = None,
     unit: str = "sfo",
 ) -> Verdict:
-    """The run reaches a level with less effort than the baseline.
+    """The run reaches a level with less budget than the baseline.
 
-    The judged value is the effort of the run / of the baseline until each first is at the level or
+    The judged value is the budget of the run / of the baseline until each first is at the level or
     past it. The level is the threshold under the paper's protocol, and what the paper's tables
     print counts where there is such a number. Elsewhere, and without a threshold, it is the best
     that both reach, seed by seed: chosen by the curves, not by us.
@@ -96,7 +96,7 @@ def _levels(ours: Curve, theirs: Curve, threshold: float | None) -> tuple[Array,
 
 
 def _printed(
-    source: Source, runs: tuple[str, str], quantity: str, threshold: float | None, unit: str
+    source: Evidence, runs: tuple[str, str], quantity: str, threshold: float | None, unit: str
 ) -> float | None:
     """The ratio of two numbers of the paper's tables, if the source has them."""
     if not isinstance(source, PrintedNumbers) or threshold is None:
