@@ -19,7 +19,7 @@ from sgdm_lib.gradients import (
     hessian_vector_product,
     largest_curvature,
 )
-from sgdm_lib.study.estimators import Ruler
+from sgdm_lib.study.estimators import NormEstimator
 
 
 def images(n, seed=0):
@@ -258,8 +258,8 @@ def measurements(net, data):
         full_gradient_norm(net, data, estimator="authors", batch_size=8),
         norm(full_gradient(net, [data])),
         gradient_noise(net, data).variance,
-        Ruler().read(net, data),
-        Ruler(7).read(net, data),
+        NormEstimator().read(net, data),
+        NormEstimator(7).read(net, data),
         largest_curvature(net, data, iterations=2).value,
     ]
 

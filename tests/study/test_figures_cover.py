@@ -12,7 +12,7 @@ from matplotlib.collections import PathCollection
 from sgdm_lib.study import figures
 from sgdm_lib.study.evidence import Published
 
-CHAPTERS = Path(__file__).parents[1] / "chapters"
+CHAPTERS = Path(__file__).parents[2] / "chapters"
 
 
 @pytest.fixture(autouse=True)

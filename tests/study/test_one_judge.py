@@ -11,7 +11,7 @@ from sgdm_lib.engine import Experiment, Run, records
 from sgdm_lib.study import criteria, estimators, pages
 from sgdm_lib.study.compare import equal_budget, lr_grid
 from sgdm_lib.study.criteria import Curve, gates, judge
-from sgdm_lib.study.estimators import Change, Drop
+from sgdm_lib.study.estimators import Drop, StageChange
 
 BASE = Experiment(dataset="digits", model="mlp", optimizer="nshb", epochs=40, batch_size=8, lr=0.1)
 FALL = np.r_[2.0, np.ones(39)]  # a baseline that never gets better decides nothing
@@ -104,7 +104,7 @@ def weights(ratios):
     """The share of the ruler, below a half."""
     shares = 0.5 + np.log(ratios)
     drops = [Drop(float(np.exp(-s)), float(np.exp(s - 1))) for s in shares]
-    return estimators.mostly_weights("", [[Change(1, 8, 32, drop)] for drop in drops])
+    return estimators.mostly_weights("", [[StageChange(1, 8, 32, drop)] for drop in drops])
 
 
 PATHS = {

@@ -114,7 +114,7 @@ def assert_same(plan, c, n):
 
 @pytest.mark.parametrize("name", [name for name in PAPERS if name not in SFO])
 def test_plans_follow_the_authors_rules(name):
-    assert_same(name.plan(), papers.authors_config(name), SIZES[CATALOGUE[name].dataset])
+    assert_same(plan_of(name), papers.authors_config(name), SIZES[CATALOGUE[name].dataset])
 
 
 def test_reduced_runs_keep_the_shapes():
@@ -123,18 +123,18 @@ def test_reduced_runs_keep_the_shapes():
         ("cnn/cifar100", 30, 3),
         ("cnn10k/cifar100", 32, 4),
     ):
-        x2, x4 = f"{scale}/nshb/x2".plan(), f"{scale}/nshb/x4".plan()
+        x2, x4 = plan_of(f"{scale}/nshb/x2"), plan_of(f"{scale}/nshb/x4")
         assert [s.batch_size for s in x2.stages] == [8 * 2**k for k in range(epochs // every)]
         assert [s.batch_size for s in x4.stages] == [8 * 4**k for k in range(epochs // (2 * every))]
-        assert f"{scale}/adam/constant8".plan().stages[0][1:3] == (epochs, 8)
-        assert f"{scale}/adam/constant128".plan().stages[0][1:3] == (epochs, 128)
-        both = f"{scale}/nshb/both_growing_max0.5".plan().table()
+        assert plan_of(f"{scale}/adam/constant8").stages[0][1:3] == (epochs, 8)
+        assert plan_of(f"{scale}/adam/constant128").stages[0][1:3] == (epochs, 128)
+        both = plan_of(f"{scale}/nshb/both_growing_max0.5").table()
         jumps = both.groupby("lr_first")["batch_size"].agg(["nunique", "count"])
         assert jumps["nunique"].eq(1).all()
         assert jumps["count"].eq(every).all()
         assert both["lr_last"].iloc[-1] == pytest.approx(0.5)
         for name in ("warmup_const_max0.5", "warmup_cosine_max0.5"):
-            rise = f"{scale}/nshb/{name}".plan().table()["lr_first"][: every + 1]
+            rise = plan_of(f"{scale}/nshb/{name}").table()["lr_first"][: every + 1]
             assert rise.tolist() == pytest.approx(
                 [0.1 * 5 ** (min(e, every - 1) / (every - 1)) for e in range(every + 1)]
             )
@@ -154,9 +154,9 @@ def test_reduced_runs_spare_networks_without_batchnorm():
         }
         assert len([n for n in runs if n.startswith("shb/warmup")]) == 4
         assert [n for n in runs if n.startswith("sgd/warmup")] == ["sgd/warmup_const_max0.2"]
-        assert f"{scale}/sgd/warmup_const_max0.2".plan().table()["lr_last"].max() == 0.2
+        assert plan_of(f"{scale}/sgd/warmup_const_max0.2").table()["lr_last"].max() == 0.2
         for name, run in runs.items():
-            lr = f"{scale}/{name}".plan().at(0)["lr"]
+            lr = plan_of(f"{scale}/{name}").at(0)["lr"]
             if run.optimizer == "shb":
                 assert lr == (
                     0.03 if name[4:] in ("constant8", "constant128", "x2", "x4") else 0.01
@@ -183,7 +183,7 @@ def test_every_reduced_plan_can_be_made_and_says_what_it_is():
         run = CATALOGUE[name]
         scale = name.partition("/")[0]
         quick = scale == "quick"
-        assert name.plan().epochs == run.epochs
+        assert plan_of(name).epochs == run.epochs
         assert run.epochs <= 40 or scale == "fair" or name.endswith("steps_of_x2")
         assert (run.model, run.augment) == (networks[scale], not quick)
         assert run.n_train == (10_000 if scale == "cnn10k" else None)
@@ -195,7 +195,7 @@ def test_batchnorm_lets_the_reduced_runs_keep_the_papers_learning_rates():
     reduced = {n: r for n, r in CATALOGUE.items() if n.startswith("cnn10k/cifar100/")}
     for name, run in papers.find("kondo2025/cifar100/*").items():
         same = reduced["cnn10k" + name.removeprefix("kondo2025")]
-        ours, theirs = "cnn10k" + name.removeprefix("kondo2025").plan().table(), name.plan()
+        ours, theirs = plan_of("cnn10k" + name.removeprefix("kondo2025")).table(), plan_of(name)
         assert ours["lr_first"].iloc[0] == theirs.at(0)["lr"]
         if "max" in name:
             assert ours["lr_first"].max() == pytest.approx(float(name.rpartition("max")[2]))
@@ -208,15 +208,15 @@ def test_batchnorm_lets_the_reduced_runs_keep_the_papers_learning_rates():
 )
 def test_fair_baselines_take_the_steps_and_the_epochs_of_the_growing_run(scale):
     x2 = "kamo2025/cifar100/nshb/x2" if scale.startswith("fair") else f"{scale}/nshb/x2"
-    steps = f"{scale}/nshb/constant128_steps_of_x2".plan()
+    steps = plan_of(f"{scale}/nshb/constant128_steps_of_x2")
     assert set(steps.batch_sizes) == {128}
-    assert 0 <= steps.total_steps - x2.plan().total_steps < steps.steps[0]
-    grown = f"{scale}/nshb/x2_from128".plan()
-    assert grown.epochs == x2.plan().epochs
+    assert 0 <= steps.total_steps - plan_of(x2).total_steps < steps.steps[0]
+    grown = plan_of(f"{scale}/nshb/x2_from128")
+    assert grown.epochs == plan_of(x2).epochs
     assert [s.batch_size for s in grown.stages] == [
-        s.batch_size for s in x2.plan().stages if s.batch_size >= 128
+        s.batch_size for s in plan_of(x2).stages if s.batch_size >= 128
     ]
-    assert {s.epochs for s in grown.stages[:-1]} == {x2.plan().stages[0].epochs}
+    assert {s.epochs for s in grown.stages[:-1]} == {plan_of(x2).stages[0].epochs}
     measured = CATALOGUE[f"{scale}/nshb/constant128_steps_of_x2"]
     before = CATALOGUE[x2].epochs // CATALOGUE[x2].gradient_norm_every
     assert before / 1.5 <= measured.epochs // measured.gradient_norm_every <= before * 1.5
@@ -235,7 +235,7 @@ def test_papers_runs_have_the_papers_settings():
         assert (run.n_train, run.seed, run.gradient_norm_every) == (None, 0, 1)
         slow = run.optimizer == "shb" and name.endswith(("max0.02", "max0.05", "max0.1"))
         first = {"adam": 1e-3, "adamw": 1e-3, "rmsprop": 1e-2}.get(run.optimizer, 0.1)
-        assert name.plan().at(0)["lr"] == (0.01 if slow else first)
+        assert plan_of(name).at(0)["lr"] == (0.01 if slow else first)
 
 
 def test_kamo_has_all_optimizers_and_schedules_on_both_data_sets():
@@ -251,7 +251,7 @@ def test_kamo_has_all_optimizers_and_schedules_on_both_data_sets():
             assert name.split("/")[2] == run.optimizer
             assert run.momentum is None or run.momentum(0) == 0.9
             rate = {"constant": None, "x2": 2, "x4": 4}[name.split("/")[3]]
-            stages = name.plan().stages
+            stages = plan_of(name).stages
             if rate is None:
                 assert stages[0][1:3] == (200, 128)
             else:
@@ -285,7 +285,7 @@ def test_kondo_has_51_runs_on_cifar100_and_nshb_on_tiny_imagenet():
 
 @pytest.mark.parametrize("name", list(papers.find("kondo2025/*max*")))
 def test_growing_learning_rates_start_end_and_momentum(name):
-    run, plan = CATALOGUE[name], name.plan()
+    run, plan = CATALOGUE[name], plan_of(name)
     peak = float(name.rpartition("max")[2])
     start = 0.01 if run.optimizer == "shb" and peak <= 0.1 else 0.1
     lr = plan.table()["lr_first"]
@@ -311,12 +311,12 @@ def test_totals_of_the_papers():
         "kondo2025/cifar100/nshb/growing_cosine": 374_760,
         "kondo2025/cifar100/shb/warmup_cosine_max0.5": 374_760,
     }
-    assert {name: name.plan().total_steps for name in totals} == totals
+    assert {name: plan_of(name).total_steps for name in totals} == totals
 
 
 def test_tiny_imagenet_climbs_the_ladder():
     for name in papers.find("kondo2025/tiny_imagenet/*"):
-        stages = name.plan().stages
+        stages = plan_of(name).stages
         constant = "/constant_" in name
         assert [s.batch_size for s in stages] == ([128] if constant else LADDER)
         assert {s.epochs for s in stages} == {300 if constant else 30}
@@ -338,7 +338,7 @@ def test_tiny_imagenet_climbs_the_ladder():
     ],
 )
 def test_sfo_tables_are_ends_of_epochs(schedule, sfo, epoch, size):
-    plan = f"kamo2025/sfo/{schedule}".plan()
+    plan = plan_of(f"kamo2025/sfo/{schedule}")
     row = plan.table().iloc[epoch - 1]
     assert (row["cumulative_sfo_nominal"], row["batch_size"]) == (sfo, size)
     assert plan.batch_sizes.max() == (1024 if "x2" in schedule else plan.batch_sizes[0])
@@ -356,8 +356,8 @@ def test_sfo_runs_are_nshb_on_cifar100_and_all_there():
 @pytest.mark.parametrize("peak", [0.2, 0.5])
 @pytest.mark.parametrize("kind", ["both_growing", "warmup_const", "warmup_cosine"])
 def test_shb_from_001_is_nshb_from_01(kind, peak):
-    nshb = f"kondo2025/cifar100/nshb/{kind}_max{peak}".plan()
-    shb = f"kondo2025/cifar100/shb/{kind}_max{peak / 10}".plan()
+    nshb = plan_of(f"kondo2025/cifar100/nshb/{kind}_max{peak}")
+    shb = plan_of(f"kondo2025/cifar100/shb/{kind}_max{peak / 10}")
     assert (nshb.batch_sizes == shb.batch_sizes).all()
     assert nshb.at(0)["momentum"] == shb.at(0)["momentum"] == 0.9
     for column in ("lr_first", "lr_last"):
@@ -373,12 +373,12 @@ def test_cosine_is_torchs_scheduler():
         seen.append(scheduler.get_last_lr()[0])
         optimizer.step()
         scheduler.step()
-    lr = "kondo2025/cifar100/nshb/constant_cosine".plan().table()["lr_first"].tolist()
+    lr = plan_of("kondo2025/cifar100/nshb/constant_cosine").table()["lr_first"].tolist()
     assert lr == pytest.approx(seen, rel=1e-12, abs=1e-16)
 
 
 def test_poly_is_torchs_recursion():
-    plan = "kondo2025/cifar100/nshb/growing_poly".plan()
+    plan = plan_of("kondo2025/cifar100/nshb/growing_poly")
     total, lr, seen = plan.total_steps, 0.1, [0.1]
     for t in range(1, total):  # what PolynomialLR does to the lr of the step before
         lr *= ((1.0 - t / total) / (1.0 - (t - 1) / total)) ** 2

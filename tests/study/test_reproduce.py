@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sgdm_lib import data, models, plots
 from sgdm_lib.engine import Experiment, RecordError, fit, records, seals, speed
-from sgdm_lib.engine.speed import estimate
+from sgdm_lib.engine.speed import estimate, machines
 from sgdm_lib.gradients import GradientNoise
 from sgdm_lib.study import figures, papers
 from sgdm_lib.study.pages import inventory
@@ -122,14 +122,14 @@ def test_the_books_own_records_are_as_catalogued():
 
 def test_expected_times_follow_from_what_is_assumed():
     run = papers.catalogue()["kamo2025/cifar100/nshb/constant"]
-    machine = inventory.Machine(peak=1e12, share=(0.25, 0.5), overhead=(0.002, 0.001), price=2.0)
+    machine = speed.Machine(peak=1e12, share=(0.25, 0.5), overhead=(0.002, 0.001), price=2.0)
     slow, fast = machine.seconds(run)
-    work = speed.images(run) * inventory.FLOP
+    work = speed.images(run) * machines.FLOP
     assert slow == pytest.approx(78_200 * 0.002 + work / 0.25e12)
     assert fast == pytest.approx(78_200 * 0.001 + work / 0.5e12)
     tiny = papers.catalogue()["kamo2025/tiny_imagenet/nshb/constant"]
     per_image = machine._replace(overhead=(0.0, 0.0)).seconds(tiny)[0] / speed.images(tiny)
-    assert per_image == pytest.approx(4 * inventory.FLOP / 0.25e12), "four times the pixels"
+    assert per_image == pytest.approx(4 * machines.FLOP / 0.25e12), "four times the pixels"
     with pytest.raises(ValueError, match="resnet18"):
         machine.seconds(RUN)
 
@@ -138,11 +138,11 @@ def test_the_work_of_an_image_is_three_forward_passes():
     model = models.build("resnet18", (3, 32, 32), 100, seed=0)
     with FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, 3, 32, 32))
-    assert pytest.approx(3 * counter.get_total_flops(), rel=0.01) == inventory.FLOP
+    assert pytest.approx(3 * counter.get_total_flops(), rel=0.01) == machines.FLOP
 
 
 def test_expected_covers_every_run_of_the_papers_on_every_machine(monkeypatch):
-    machine = inventory.Machine(1e12, (1.0, 1.0), (0.0, 0.0), 2.0)
+    machine = speed.Machine(1e12, (1.0, 1.0), (0.0, 0.0), 2.0)
     monkeypatch.setattr(inventory, "MACHINES", {"one": machine, "two": machine})
     table = inventory.expected().data
     catalogue = papers.catalogue()
