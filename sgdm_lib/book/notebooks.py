@@ -27,7 +27,7 @@ VERSIONED = (
 )
 CURVES = "chapters/paper_curves"
 SEEN = (".py", ".js", ".css", ".mplstyle")
-UNSEEN = ("cli/", "book/pdf.py", "book/whole.py", "book/render.py", "book/print.css")
+UNSEEN = ("cli/", "book/pdf/", "book/build/render.py")
 """Files of the library that have no part in a chapter's execution."""
 
 
