@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from sgdm_lib.book.build.terminal import printable
 
 from sgdm_lib import data
+from sgdm_lib.book.terminal import printable
 from sgdm_lib.cli import jobs, main, run, status
 from sgdm_lib.engine import Experiment, records
 from sgdm_lib.study import papers

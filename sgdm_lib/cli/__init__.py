@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from sgdm_lib.book.build.terminal import discard, prepare
+from sgdm_lib.book.terminal import discard, prepare
 from sgdm_lib.cli.arguments import parser
 from sgdm_lib.cli.errors import Failure, one_line
 

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sgdm_lib.book.build.terminal import printable
+from sgdm_lib.book.terminal import printable
 from sgdm_lib.checks import choice, integer, number
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sgdm_lib.book.build.terminal import printable
+from sgdm_lib.book.terminal import printable
 
 
 class Failure(Exception):

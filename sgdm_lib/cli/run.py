@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from sgdm_lib import data
-from sgdm_lib.book.build.terminal import printable
+from sgdm_lib.book.terminal import printable
 from sgdm_lib.cli.errors import Failure, one_line
 from sgdm_lib.cli.jobs import Job, jobs
 from sgdm_lib.engine import records, speed

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from sgdm_lib.book.build.terminal import printable
+from sgdm_lib.book.terminal import printable
 from sgdm_lib.cli.errors import one_line
 from sgdm_lib.cli.jobs import existing_folder
 

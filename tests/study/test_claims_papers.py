@@ -182,7 +182,7 @@ def test_a_report_shows_all_that_a_reader_needs(tmp_path):
     report = Report(CLAIMS["K3"], tmp_path)
     html = report._repr_html_()
     assert 'id="claim-k3"' in html
-    assert 'href="api/claims.html#sgdm_lib.study.criteria.ends_lower"' in html
+    assert 'href="api/criteria.html#sgdm_lib.study.criteria.ends_lower"' in html
     assert 'href="paper_curves/kamo2025/cifar100_resnet18.csv"' in html
     assert "records/cnn10k/cifar100/nshb/x2/seed1/history.parquet" in html
     assert "sgdm run kamo2025/cifar100/nshb/x2" in html

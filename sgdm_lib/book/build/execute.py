@@ -16,7 +16,7 @@ from sgdm_lib.engine import inputs
 from sgdm_lib.book.build import kernels
 from sgdm_lib.book.notebooks import check_parameters, defaults, environment, is_current, key_of
 from sgdm_lib.checks import choice
-from sgdm_lib.book.build.terminal import printable
+from sgdm_lib.book.terminal import printable
 from sgdm_lib.engine.versions import code_version, versions
 
 

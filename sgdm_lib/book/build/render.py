@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sgdm_lib.engine import inputs
 from sgdm_lib.book.build.launch import repository
-from sgdm_lib.book.build.terminal import printable
+from sgdm_lib.book.terminal import printable
 
 STAMP = ".made-from"
 UNSEEN = ("_build", "tests", "benchmarks", "build", "dist")

@@ -64,7 +64,7 @@ class Claim:
 
     @property
     def criteria(self) -> tuple[str, ...]:
-        """Names of the criteria used, functions of :mod:`sgdm_lib.study.claims`."""
+        """Names of the criteria used, functions of :mod:`sgdm_lib.study.criteria`."""
         return tuple(dict.fromkeys(test.func.__name__ for test in self.tests.values()))
 
     @property

@@ -83,7 +83,7 @@ class Report:
 
     def _criteria(self) -> str:
         return ", ".join(
-            f'<a href="api/claims.html#sgdm_lib.study.claims.{name}"><code>{name}</code></a>'
+            f'<a href="api/criteria.html#sgdm_lib.study.criteria.{name}"><code>{name}</code></a>'
             for name in self.claim.criteria
         )
 
