@@ -37,7 +37,7 @@ class PlanBatchSampler(Sampler[list[int]]):
     shares are disjoint, together they are B, and their sizes differ by one at most; nothing is
     dropped, nothing counted twice. Shares of different sizes make the plain average over replicas
     (what ``DistributedDataParallel`` computes) differ from the mean gradient over B, so multiply
-    the local mean loss of a share S by its weight R |S| / |B| (:meth:`weights`):
+    the local mean loss of a share S by its weight R |S| / |B| (:meth:`loss_weights`):
 
         (1/R) sum_r (R |S_r| / |B|) (mean gradient over S_r)  =  mean gradient over B.
 
@@ -85,7 +85,7 @@ class PlanBatchSampler(Sampler[list[int]]):
     [[4, 5, 6, 7], [8, 9]]
     >>> list(PlanBatchSampler(plan, shuffle=False, num_replicas=3, rank=1))
     [[1], [5], [9]]
-    >>> PlanBatchSampler(plan, shuffle=False, num_replicas=3, rank=1).weights(0)
+    >>> PlanBatchSampler(plan, shuffle=False, num_replicas=3, rank=1).loss_weights(0)
     [0.75]
     """
 
@@ -269,7 +269,7 @@ class PlanBatchSampler(Sampler[list[int]]):
                 "each process trains a run of its own"
             )
 
-    def weights(self, step: int) -> list[float]:
+    def loss_weights(self, step: int) -> list[float]:
         """The weight of each piece that this replica loads in a step.
 
         R |piece| / |B|, for R replicas and the global batch B: multiply the mean loss over the
@@ -285,7 +285,7 @@ class PlanBatchSampler(Sampler[list[int]]):
         Raises:
             ValueError: if the plan has no such step.
         """
-        return self._shares.weights(step)
+        return self._shares.loss_weights(step)
 
     def _order(self, epoch: int) -> Tensor:
         n = self.plan.n_train

@@ -25,7 +25,7 @@ class Shares:
         size = self.micro_batch_size or largest_share
         return [share[i : i + size] for i in range(0, largest_share, size)]
 
-    def weights(self, step: int) -> list[float]:
+    def loss_weights(self, step: int) -> list[float]:
         """R |piece| / |B| of each piece of a step, for R replicas and the global batch B."""
         at = self.plan.position(step)
         total = at.last - at.first
