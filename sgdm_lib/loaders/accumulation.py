@@ -14,10 +14,10 @@ such as the tokens that are no padding (``ignore_index``) or samples with class 
 give ``weight_of``: a function that returns the number, or the total weight, of the terms in the
 mean of a piece.
 
-**This does not hold with BatchNorm.** In train mode, BatchNorm normalises each sample by the mean and variance of the
-samples it comes with, so the loss of a sample depends on the piece it is in: pieces of 256 compute
-another function than a batch of 4096 (that of "ghost" batches), and the running statistics move
-once for each piece instead of once for each batch. No loss weights repair that. Models without
+**This does not hold with BatchNorm.** In train mode, BatchNorm normalises each sample by the mean
+and variance of the samples around it, so its loss depends on the piece it is in: pieces of 256
+compute another function than a batch of 4096 (that of "ghost" batches), and the running statistics
+move once for each piece instead of once for each batch. No loss weights repair that. Models without
 batch statistics (LayerNorm, GroupNorm, BatchNorm in eval mode) have no such problem; dropout draws
 other masks.
 """
@@ -49,9 +49,9 @@ def micro_batches(
         batch: a tensor, or tuples, lists and dicts of tensors, samples along the first dimension.
         size: the most samples in a piece, >= 1.
         weight_of: for a loss that is not the mean over samples: a function that takes a piece and
-            returns the number, >= 0, of terms in the mean. For ``cross_entropy`` with ``ignore_index``:
-            ``lambda piece: (piece[1] != ignore_index).sum()``; with class weights ``w``:
-            ``lambda piece: w[piece[1]].sum()``.
+            returns the number, >= 0, of terms in the mean. For ``cross_entropy`` it is, with
+            ``ignore_index``, ``lambda piece: (piece[1] != ignore_index).sum()``, and, with class
+            weights ``w``, ``lambda piece: w[piece[1]].sum()``.
 
     Yields:
         (piece, loss weight): the piece is built like the batch, and its tensors are views of the

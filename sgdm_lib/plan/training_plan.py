@@ -220,7 +220,7 @@ class TrainingPlan:
 
     @cached_property
     def _by_epoch(self) -> dict[str, np.ndarray]:
-        """The values of per-epoch schedules in every epoch; they are kept, since loops ask often."""
+        """The values of per-epoch schedules in every epoch, kept because loops ask often."""
         epochs = np.arange(self.epochs)
         named = self._hyperparameters().items()
         return {name: schedule(epochs) for name, schedule in named if schedule.unit == "epoch"}
