@@ -1,4 +1,4 @@
-"""Checks of user input: one clear sentence with the value, the allowed range and the fix."""
+"""Checks of user input raise one clear sentence with the value, the allowed range and the fix."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def choice(name: str, value: Any, allowed: Iterable[str], *, fix: str = "") -> s
 
 
 def shown(value: Any) -> str:
-    """A value as it was written, but a long one by its beginning or its size."""
+    """Return a value as text for a message: a long one is cut, a huge number gives its size."""
     if isinstance(value, int) and value.bit_length() > 256:
         return f"a whole number of {value.bit_length()} bits"
     try:

@@ -1,4 +1,4 @@
-"""Data sets as uint8 tensors with labels, verified and cached; nothing downloads by surprise."""
+"""Data sets as uint8 tensors with labels, verified and cached; downloads need your consent."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def load(name: str, root: str | PathLike[str] | None = None, *, download: bool =
 
 
 class Size(NamedTuple):
-    """What a plan or an estimate needs to know of a data set."""
+    """The numbers of a data set that a plan or an estimate needs."""
 
     n_train: int
     n_test: int
@@ -85,7 +85,7 @@ class Size(NamedTuple):
 
 
 def size(name: str) -> Size:
-    """The size of a data set, without loading it.
+    """Return the size of a data set without loading it.
 
     Raises:
         ValueError: if the name is unknown.

@@ -1,4 +1,4 @@
-"""One verified file per data set: where it lies, how it is written, what is checked."""
+"""One verified file holds each data set: this module finds, writes, reads and checks it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def data_root(root: str | PathLike[str] | None = None) -> Path:
 
 
 def load_cached(spec: DatasetSpec, root: Path, download: bool) -> Dataset:
-    """Return a data set from its file under ``root``, which is made first where it can be."""
+    """Return a data set from its file under ``root``; make the file first if it is missing."""
     file = root / f"{spec.name}.npz"
     if not file.exists():
         prepare(spec, root, download)
@@ -141,9 +141,9 @@ def verify(
     """Check keys, shapes, types, labels, pixel means and content of a data set.
 
     Args:
-        spec: what the data set must look like.
+        spec: the numbers and shapes that the data set must have.
         arrays: x_train, y_train, x_test, y_test, and ``digest`` if it was recorded.
-        what: what to call it in a message.
+        what: the name of the arrays in a message.
 
     Returns:
         For "train" and "test" the canonical order of its images, and the digest of the content in

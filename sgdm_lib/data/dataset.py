@@ -1,4 +1,4 @@
-"""The data set as a value, what can be derived from it, and the random streams of a run."""
+"""The data set as a value, data sets derived from it, and the random streams of a run."""
 
 from __future__ import annotations
 

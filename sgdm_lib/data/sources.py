@@ -1,4 +1,4 @@
-"""What each cached data set must look like, and where its images can be taken from."""
+"""The specification of each cached data set, and readers of the originals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DataError(RuntimeError):
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """One data set as it must look.
+    """The specification of a data set: shapes, numbers, and where its original is.
 
     Attributes:
         name: the name ``load`` knows it by; ``<root>/<name>.npz`` is its file.
@@ -118,7 +118,7 @@ def how_to_provide(spec: DatasetSpec, root: Path) -> str:
 
 
 def require_original(spec: DatasetSpec, root: Path, download: bool) -> None:
-    """Refuse, before anything is written, to prepare a data set whose original is out of reach.
+    """Raise an error, before anything is written, if the original of a data set is not available.
 
     Raises:
         DataError: if there is no unpacked folder, and no download that was asked for.
@@ -209,7 +209,7 @@ def read_tiny_imagenet(spec: DatasetSpec, folder: Path) -> Arrays:
 
 
 def _words(folder: Path, ids: list[str]) -> list[str]:
-    """First word for each WordNet id from words.txt; the id itself where there is none."""
+    """Return the first word of each WordNet id from words.txt, or the id if there is none."""
     table = folder / "words.txt"
     lines = table.read_text().splitlines() if table.is_file() else []
     words = dict(line.split("\t", 1) for line in lines if "\t" in line)

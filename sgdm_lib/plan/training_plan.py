@@ -1,4 +1,4 @@
-"""The training plan: what all its numbers follow from, and how they are looked up."""
+"""The training plan computes its numbers once and looks them up for any epoch or step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sgdm_lib.checks import integer
 from sgdm_lib.plan.positions import Position, Stage, stages_of
 from sgdm_lib.plan.tables import epoch_table, stage_lines
 from sgdm_lib.schedules import Schedule, as_schedule
-from sgdm_lib.schedules.ranges import check_values, whole_batch_sizes
+from sgdm_lib.schedules.ranges import check_values, rounded_batch_sizes
 
 if TYPE_CHECKING:
     import pandas
@@ -78,7 +78,7 @@ class TrainingPlan:
             )
         batch_size = batch_size.over(epochs=self.epochs, steps=0)
         put(self, "batch_size", batch_size)
-        sizes = whole_batch_sizes(
+        sizes = rounded_batch_sizes(
             batch_size,
             epochs=self.epochs,
             n_train=self.n_train,
