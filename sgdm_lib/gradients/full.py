@@ -96,13 +96,18 @@ def full_gradient(model: nn.Module, data: Data, *, chunk: int | None = None) -> 
     """
     n, total = 0, _zeros(model)
     with in_mode(model, training=False):
-        for x, y in pairs(data):
-            size = pass_size(x.shape[1:], x.device) if chunk is None else checked_chunk(chunk)
-            for images, labels in zip(x.split(size), y.split(size), strict=True):
-                loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
-                _accumulate(total, loss, model)
-            n += len(y)
+        for loss, samples in summed_losses(model, data, chunk):
+            _accumulate(total, loss, model)
+            n += samples
     return [t.div_(n) for t in total]
+
+
+def summed_losses(model: nn.Module, data: Data, chunk: int | None) -> Iterator[tuple[Tensor, int]]:
+    """Yield the sum of losses and the number of samples of each pass."""
+    for x, y in pairs(data):
+        size = pass_size(x.shape[1:], x.device) if chunk is None else checked_chunk(chunk)
+        for images, labels in zip(x.split(size), y.split(size), strict=True):
+            yield F.cross_entropy(logits(model, images), labels, reduction="sum"), len(labels)
 
 
 @gradients_on()

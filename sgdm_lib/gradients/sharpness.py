@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sgdm_lib.checks import integer, number
-from sgdm_lib.gradients.full import checked_chunk, in_mode, logits, pass_size
-from sgdm_lib.gradients.inputs import Data, gradients_on, pairs, trained_parameters
+from sgdm_lib.gradients.full import in_mode, summed_losses
+from sgdm_lib.gradients.inputs import Data, gradients_on, trained_parameters
 
 
 class Curvature(NamedTuple):
@@ -60,19 +59,14 @@ def hessian_vector_product(
     total, n = [torch.zeros_like(p, dtype=torch.float64) for p in parameters], 0
     moved = [t for t, p in zip(total, parameters, strict=True) if p.requires_grad]
     with in_mode(model, training=False):
-        for x, y in pairs(data):
-            size = pass_size(x.shape[1:], x.device) if chunk is None else checked_chunk(chunk)
-            for images, labels in zip(x.split(size), y.split(size), strict=True):
-                loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
-                gradient = torch.autograd.grad(
-                    loss, trained, create_graph=True, materialize_grads=True
-                )
-                slopes = [(g * v).sum() for g, v in zip(gradient, typed, strict=True)]
-                slope = torch.stack(slopes).sum()
-                second = torch.autograd.grad(slope, trained, materialize_grads=True)
-                for t, s in zip(moved, second, strict=True):
-                    t += s
-            n += len(y)
+        for loss, samples in summed_losses(model, data, chunk):
+            gradient = torch.autograd.grad(loss, trained, create_graph=True, materialize_grads=True)
+            slopes = [(g * v).sum() for g, v in zip(gradient, typed, strict=True)]
+            slope = torch.stack(slopes).sum()
+            second = torch.autograd.grad(slope, trained, materialize_grads=True)
+            for t, s in zip(moved, second, strict=True):
+                t += s
+            n += samples
     return [t.div_(n) for t in total]
 
 
