@@ -78,14 +78,14 @@ def integer(
     """
     limits = [(">=", at_least), ("<=", at_most)]
     wanted = " and ".join(f"{sign} {limit}" for sign, limit in limits if limit is not None)
-    whole = (
+    is_whole = (
         isinstance(value, (int, float, Integral))
         and not isinstance(value, bool)
         and (isinstance(value, Integral) or math.isfinite(value))
         and value == int(value)
     )
     if (
-        not whole
+        not is_whole
         or (at_least is not None and value < at_least)
         or (at_most is not None and value > at_most)
     ):

@@ -38,19 +38,19 @@ def owner() -> dict[str, Any]:
     return {"host": _host(), "boot": _boot(), "pid": os.getpid(), "start": _start(os.getpid())}
 
 
-def is_alive(who: Any) -> bool | None:
+def is_alive(process: Any) -> bool | None:
     """Tell whether the process that :func:`owner` identified still runs; None if unknown.
 
     The function can look up processes of this host only, so it returns None for other hosts.
     """
-    if not isinstance(who, dict) or who.get("host") != _host():
+    if not isinstance(process, dict) or process.get("host") != _host():
         return None
-    pid = who.get("pid")
+    pid = process.get("pid")
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
         return None
-    if who.get("boot") != _boot():
+    if process.get("boot") != _boot():
         return False
-    return _runs(pid) and who.get("start") == _start(pid)
+    return _runs(pid) and process.get("start") == _start(pid)
 
 
 def _boot() -> str:

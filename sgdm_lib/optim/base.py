@@ -96,7 +96,7 @@ class MomentumOptimizer(Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step with the gradients at hand.
+        """Take one step with the present gradients.
 
         Args:
             closure: optional; clears the gradients, computes the loss, calls ``backward`` and

@@ -65,9 +65,9 @@ class TrainingPlan:
     """Steps of every epoch, int64 (epochs,)."""
 
     def __post_init__(self) -> None:
-        put = object.__setattr__  # the dataclass is frozen for everyone else
-        put(self, "n_train", integer("n_train", self.n_train, at_least=1))
-        put(self, "epochs", integer("epochs", self.epochs, at_least=1))
+        set_field = object.__setattr__  # the dataclass is frozen for everyone else
+        set_field(self, "n_train", integer("n_train", self.n_train, at_least=1))
+        set_field(self, "epochs", integer("epochs", self.epochs, at_least=1))
         fix = "every epoch has a row in the plan's table"
         integer("epochs", self.epochs, at_most=MAX_EPOCHS, fix=fix)
         batch_size = as_schedule(self.batch_size, "batch_size")
@@ -77,15 +77,15 @@ class TrainingPlan:
                 "batch size is fixed within an epoch; give the schedule unit='epoch'"
             )
         batch_size = batch_size.over(epochs=self.epochs, steps=0)
-        put(self, "batch_size", batch_size)
+        set_field(self, "batch_size", batch_size)
         sizes = rounded_batch_sizes(
             batch_size,
             epochs=self.epochs,
             n_train=self.n_train,
             allow_shrinking=self.allow_shrinking,
         )
-        put(self, "batch_sizes", sizes)
-        put(self, "steps", -(-self.n_train // self.batch_sizes))
+        set_field(self, "batch_sizes", sizes)
+        set_field(self, "steps", -(-self.n_train // self.batch_sizes))
         fix = "plan fewer epochs or larger batches"
         integer("total_steps of the plan", self.total_steps, at_most=MAX_STEPS, fix=fix)
         for name in ("lr", "momentum", "nu"):
@@ -93,7 +93,7 @@ class TrainingPlan:
                 schedule = as_schedule(getattr(self, name), name)
                 schedule = schedule.over(epochs=self.epochs, steps=self.total_steps)
                 check_values(name, schedule, length=self._length(schedule))
-                put(self, name, schedule)
+                set_field(self, name, schedule)
 
     def _length(self, schedule: Schedule) -> int:
         return self.epochs if schedule.unit == "epoch" else self.total_steps
