@@ -6,8 +6,8 @@ Both sides deliver shuffled, augmented (crop, flip, rotation), normalised float3
 images with their labels, in the same run on the same cores, taking turns. Theirs is the papers'
 pipeline: torchvision transforms on PIL images behind ``DataLoader(num_workers=2)``; the clock
 starts at its first batch, so that starting the workers costs it nothing. Ours runs in one thread
-and includes the epoch's order and draws. Before the clocks run, both are compared image by image
-for the same draws.
+and includes the epoch's order and parameters. Before the clocks run, both are compared image by
+image for the same parameters.
 """
 
 from __future__ import annotations
@@ -75,10 +75,10 @@ def our_batches(dataset: data.Dataset, batch_size: int, epoch: int) -> Iterator[
     n = dataset.n_train
     order = data.epoch_permutation(n, 0, epoch)
     generator = data.generator(0, epoch, "augment")
-    draws = augment.draw(n, generator, PADDING, DEGREES, size=SIZE)
+    params = augment.sample_params(n, generator, PADDING, DEGREES, size=SIZE)
     for first in range(0, n, batch_size):
         part = slice(first, first + batch_size)
-        moved = augment.apply(dataset.x_train.index_select(0, order[part]), draws[part])
+        moved = augment.augment(dataset.x_train.index_select(0, order[part]), params[part])
         x = augment.normalise(moved, dataset.mean, dataset.std)
         dataset.y_train.index_select(0, order[part])
         yield len(x)
@@ -97,17 +97,17 @@ def rate(batches: Iterator[int], seconds: float, *, skip_first: bool) -> float:
 
 
 def count_differences(dataset: data.Dataset, n: int) -> int:
-    """Number of images, of n, that differ from torchvision's on PIL for the same draws."""
-    draws = augment.draw(n, data.generator(0, 0, "augment"), PADDING, DEGREES, size=SIZE)
+    """Number of images, of n, that differ from torchvision's on PIL for the same parameters."""
+    params = augment.sample_params(n, data.generator(0, 0, "augment"), PADDING, DEGREES, size=SIZE)
     images = dataset.x_train[:n]
-    ours = augment.normalise(augment.apply(images, draws), dataset.mean, dataset.std)
+    ours = augment.normalise(augment.augment(images, params), dataset.mean, dataset.std)
     differing = 0
     for index in range(n):
         pil = Image.fromarray(np.ascontiguousarray(images[index].permute(1, 2, 0).numpy()))
         pil = functional.pad(pil, [PADDING] * 4, fill=0)
-        pil = functional.crop(pil, int(draws.top[index]), int(draws.left[index]), *SIZE)
-        pil = functional.hflip(pil) if draws.flip[index] else pil
-        pil = functional.rotate(pil, float(draws.angle[index]), fill=0)
+        pil = functional.crop(pil, int(params.top[index]), int(params.left[index]), *SIZE)
+        pil = functional.hflip(pil) if params.flip[index] else pil
+        pil = functional.rotate(pil, float(params.angle[index]), fill=0)
         theirs = functional.normalize(functional.to_tensor(pil), dataset.mean, dataset.std)
         differing += not torch.equal(ours[index], theirs)
     return differing
@@ -167,7 +167,7 @@ def main() -> None:
         "",
         f"Images per second: median (minimum - maximum) of {options.repeats} measurements of "
         f"{options.seconds:g} s, taking turns; ratio of the medians. Data: {which}.",
-        f"{differing} of {options.check:,} images differ between the two for the same draws "
+        f"{differing} of {options.check:,} images differ between the two for the same parameters "
         "(compared bit for bit after normalisation).",
         "",
         f"Machine: {os.cpu_count()} CPU cores ({platform.machine()}), {options.workers} worker "

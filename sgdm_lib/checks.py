@@ -1,4 +1,4 @@
-"""Checks of user input: one clear sentence with the value, the allowed range and the fix."""
+"""Checks of user input raise one clear sentence with the value, the allowed range and the fix."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def integer(
     """
     limits = [(">=", at_least), ("<=", at_most)]
     wanted = " and ".join(f"{sign} {limit}" for sign, limit in limits if limit is not None)
-    whole = (
+    is_whole = (
         isinstance(value, (int, float, Integral))
         and not isinstance(value, bool)
         and (isinstance(value, Integral) or math.isfinite(value))
         and value == int(value)
     )
     if (
-        not whole
+        not is_whole
         or (at_least is not None and value < at_least)
         or (at_most is not None and value > at_most)
     ):
@@ -139,7 +139,7 @@ def choice(name: str, value: Any, allowed: Iterable[str], *, fix: str = "") -> s
 
 
 def shown(value: Any) -> str:
-    """A value as it was written, but a long one by its beginning or its size."""
+    """Return a value as text for a message: a long one is cut, a huge number gives its size."""
     if isinstance(value, int) and value.bit_length() > 256:
         return f"a whole number of {value.bit_length()} bits"
     try:

@@ -1,4 +1,4 @@
-"""From bytes to what a network reads: one gather, then the data set's mean and deviation."""
+"""Bytes become the floats that a network reads: one gather, then normalisation."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sgdm_lib.augment.draws import Draws, border
+from sgdm_lib.augment.params import AugmentParams, border
 
-# Positions computed at once; on a CPU they stay in its cache, on a GPU in a few hundred MB.
+# So many positions are computed at once: they fit into the cache of a CPU, or into a few hundred
+# MB of a GPU.
 CHUNK_PIXELS = {"cpu": 2**18, "cuda": 2**24}
 
 
-def apply(images: Tensor, draws: Draws) -> Tensor:
-    """Crop, flip and rotate each image by its own draw, in one gather.
+def augment(images: Tensor, params: AugmentParams) -> Tensor:
+    """Crop, flip and rotate each image by its own parameters, in one gather.
 
-    Only integers are computed, so that every device gives the same bytes.
+    The function computes in integers alone, so that every device gives the same bytes.
 
     Args:
         images: uint8 tensor (n, C, H, W).
-        draws: n draws for images of that size, on the same device.
+        params: parameters of n images of that size, on the same device.
 
     Returns:
         uint8 tensor (n, C, H, W), equal to torchvision's crop, hflip and rotate (nearest, fill 0)
         on PIL images.
 
     Raises:
-        ValueError: if the images are not bytes, or number or size differ from the draws'.
+        ValueError: if the images are not bytes, or the parameters are for another number or size.
     """
     if images.dtype != torch.uint8 or images.ndim != 4:
         raise ValueError(
@@ -36,34 +37,37 @@ def apply(images: Tensor, draws: Draws) -> Tensor:
             f"{tuple(images.shape)}: augment bytes, then normalise"
         )
     n, _, height, width = images.shape
-    if (n, height, width) != (len(draws), *draws.size):
+    if (n, height, width) != (len(params), *params.size):
         raise ValueError(
-            f"the draws are for {len(draws)} images of size {draws.size}, got {n} of size "
-            f"{(height, width)}: draw for these images, or slice both alike"
+            f"the params are for {len(params)} images of size {params.size}, got {n} of size "
+            f"{(height, width)}: sample them for these images, or slice both alike"
         )
     chunk = max(1, CHUNK_PIXELS.get(images.device.type, 2**24) // (height * width))
     if n <= chunk:
-        return _gather(images, draws)
+        return _gather(images, params)
     out = torch.empty_like(images, memory_format=torch.contiguous_format)
     for first in range(0, n, chunk):
         part = slice(first, first + chunk)
-        out[part] = _gather(images[part], draws[part])
+        out[part] = _gather(images[part], params[part])
     return out
 
 
-def _gather(images: Tensor, draws: Draws) -> Tensor:
-    padded = F.pad(images, (border(draws.padding),) * 4).flatten(2)
-    source = _source_positions(draws).flatten(1).unsqueeze(1).expand(-1, images.shape[1], -1)
+def _gather(images: Tensor, params: AugmentParams) -> Tensor:
+    padded = F.pad(images, (border(params.padding),) * 4).flatten(2)
+    source = _source_positions(params).flatten(1).unsqueeze(1).expand(-1, images.shape[1], -1)
     return torch.gather(padded, 2, source).view(images.shape)
 
 
-def _source_positions(draws: Draws) -> Tensor:
-    """Position in the padded image, flattened, that each output pixel reads: int64 (n, H, W)."""
-    height, width = draws.size
-    table = draws.table.view(-1, 7, 1, 1)
+def _source_positions(params: AugmentParams) -> Tensor:
+    """Return the position in the flattened padded image that each output pixel reads.
+
+    The positions are int64 of shape (n, H, W).
+    """
+    height, width = params.size
+    table = params.table.view(-1, 7, 1, 1)
     a0, a1, a2, a3, a4, a5, start = table.unbind(1)
-    ys = _ramp(height, draws.table.device).view(1, -1, 1)
-    xs = _ramp(width, draws.table.device).view(1, 1, -1)
+    ys = _ramp(height, params.table.device).view(1, -1, 1)
+    xs = _ramp(width, params.table.device).view(1, 1, -1)
     u = ((a2 + a1 * ys) + a0 * xs).bitwise_right_shift_(16)
     v = ((a5 + a4 * ys) + a3 * xs).bitwise_right_shift_(16)
     # A negative number among the four distances to the frame sets the sign bit of their union;
@@ -71,7 +75,7 @@ def _source_positions(draws: Draws) -> Tensor:
     # would take four times as long.
     outside = (width - 1 - u).bitwise_or_(height - 1 - v).bitwise_or_(u).bitwise_or_(v)
     keep = outside.bitwise_right_shift_(31).bitwise_not_()
-    stride = width + 2 * border(draws.padding)
+    stride = width + 2 * border(params.padding)
     return v.mul_(stride).add_(u).add_(start).bitwise_and_(keep).to(torch.int64)
 
 
@@ -83,8 +87,8 @@ def normalise(
 ) -> Tensor:
     """Return ``(images / 255 - mean) / std`` for each channel.
 
-    Computed in float32 in the order of torchvision's ToTensor and Normalize, hence with the same
-    bits; only then rounded to ``dtype``.
+    The function computes in float32, in the order of torchvision's ToTensor and Normalize, so it
+    gives the same bits as these; only then it rounds to ``dtype``.
 
     Args:
         images: uint8 tensor (n, C, H, W).
@@ -105,7 +109,7 @@ def normalise(
 
 @lru_cache(maxsize=64)
 def _constants(values: tuple[float, ...], device: torch.device) -> Tensor:
-    # Kept: building a tensor from Python numbers makes a GPU wait for the host.
+    # The cache keeps them: building a tensor from Python numbers makes a GPU wait for the host.
     return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1)
 
 

@@ -1,4 +1,4 @@
-"""Pillow's rotation in its own fixed-point numbers, for many angles at once."""
+"""Rotation in the fixed-point numbers of Pillow, for many angles at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ MARGIN = 1e-6  # vectorised coefficients this close to a rounding boundary are c
 
 
 def fixed_point(angle: Tensor, height: int, width: int) -> Tensor:
-    """Pillow's rotation about the centre as six 16.16 integers a0..a5 an image, int64 (n, 6).
+    """Return the rotation of each image about its centre as Pillow's six 16.16 integers a0..a5.
 
     Pillow rounds sine and cosine to 15 decimals and the coefficients to 1/65536. Vectorised
     arithmetic could differ from that in the last bit of a double, which matters only next to a
-    rounding boundary: those few images are computed with Python's floats, as Pillow does.
+    rounding boundary: the function computes those few images with Python's floats, as Pillow does.
+
+    Args:
+        angle: float64 (n,), in degrees, counter-clockwise.
+        height: H of the images.
+        width: W of the images.
+
+    Returns:
+        int64 (n, 6).
     """
     radians = -torch.deg2rad(angle % 360)
     cosines, sines = torch.cos(radians).round(decimals=15), torch.sin(radians).round(decimals=15)
@@ -34,7 +42,7 @@ def fixed_point(angle: Tensor, height: int, width: int) -> Tensor:
 
 
 def coefficients(cosine: Any, sine: Any, height: int, width: int) -> tuple[Any, ...]:
-    """Pillow's matrix (cos, sin; -sin, cos) about the centre, offsets taken at pixel centres."""
+    """Return Pillow's matrix (cos, sin; -sin, cos) about the centre, from pixel centres."""
     x, y = width / 2, height / 2
     c = cosine * -x + sine * -y + 0.0 + x
     f = -sine * -x + cosine * -y + 0.0 + y

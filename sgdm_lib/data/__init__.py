@@ -1,4 +1,4 @@
-"""Data sets as uint8 tensors with labels, verified and cached; nothing downloads by surprise."""
+"""Data sets as uint8 tensors with labels, verified and cached; downloads need your consent."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sgdm_lib.data.dataset import (
     with_random_labels,
 )
 from sgdm_lib.data.digits import load_digits
-from sgdm_lib.data.sources import SOURCES, DataError
+from sgdm_lib.data.sources import SPECS, DataError
 
-NAMES = ("digits", *SOURCES)
+NAMES = ("digits", *SPECS)
 
 __all__ = [
     "NAMES",
@@ -72,11 +72,11 @@ def load(name: str, root: str | PathLike[str] | None = None, *, download: bool =
     checks.choice("data set", name, NAMES)
     if name == "digits":
         return load_digits()
-    return load_cached(SOURCES[name], data_root(root), download)
+    return load_cached(SPECS[name], data_root(root), download)
 
 
 class Size(NamedTuple):
-    """What a plan or an estimate needs to know of a data set."""
+    """The numbers of a data set that a plan or an estimate needs."""
 
     n_train: int
     n_test: int
@@ -85,7 +85,7 @@ class Size(NamedTuple):
 
 
 def size(name: str) -> Size:
-    """The size of a data set, without loading it.
+    """Return the size of a data set without loading it.
 
     Raises:
         ValueError: if the name is unknown.
@@ -96,5 +96,5 @@ def size(name: str) -> Size:
     checks.choice("data set", name, NAMES)
     if name == "digits":
         return Size(1_437, 360, (1, 8, 8), 10)  # a test counts them
-    source = SOURCES[name]
-    return Size(source.n_train, source.n_test, source.shape, source.n_classes)
+    spec = SPECS[name]
+    return Size(spec.n_train, spec.n_test, spec.shape, spec.n_classes)

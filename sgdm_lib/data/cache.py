@@ -1,4 +1,4 @@
-"""One verified file per data set: where it lies, how it is written, what is checked."""
+"""One verified file holds each data set: this module finds, writes, reads and checks it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sgdm_lib.data.files import atomic_write, locked, remove_leftovers
 from sgdm_lib.data.sources import (
     Arrays,
     DataError,
-    Source,
+    DatasetSpec,
     collect,
     how_to_provide,
     require_original,
@@ -53,15 +53,15 @@ def data_root(root: str | PathLike[str] | None = None) -> Path:
     return (cache if cache.is_absolute() else Path.home() / ".cache") / "sgdm"
 
 
-def load_cached(source: Source, root: Path, download: bool) -> Dataset:
-    """Return a data set from its file under ``root``, which is made first where it can be."""
-    file = root / f"{source.name}.npz"
+def load_cached(spec: DatasetSpec, root: Path, download: bool) -> Dataset:
+    """Return a data set from its file under ``root``; make the file first if it is missing."""
+    file = root / f"{spec.name}.npz"
     if not file.exists():
-        prepare(source, root, download)
-    return _as_dataset(source, read(source, file))
+        prepare(spec, root, download)
+    return _as_dataset(spec, read(spec, file))
 
 
-def prepare(source: Source, root: Path, download: bool) -> None:
+def prepare(spec: DatasetSpec, root: Path, download: bool) -> None:
     """Make the data set's file from the original; of several processes at once, one does it.
 
     The file appears complete (temporary file, fsync, rename) or not at all, also where the system
@@ -70,17 +70,17 @@ def prepare(source: Source, root: Path, download: bool) -> None:
     Raises:
         DataError: if there is no original, it is not what it should be, or writing fails.
     """
-    file = root / f"{source.name}.npz"
-    require_original(source, root, download)
+    file = root / f"{spec.name}.npz"
+    require_original(spec, root, download)
     made = [folder for folder in (root, *root.parents) if not folder.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with locked(root / f".{source.name}.lock", wait=True):
+        with locked(root / f".{spec.name}.lock", wait=True):
             if file.exists():
                 return
             remove_leftovers(root, [file.name])
-            arrays = collect(source, root, download)
-            orders, digest = verify(source, arrays, f"the original of {source.title}")
+            arrays = collect(spec, root, download)
+            orders, digest = verify(spec, arrays, f"the original of {spec.title}")
             for part, order in orders.items():
                 for key in (f"x_{part}", f"y_{part}"):
                     arrays[key] = arrays[key][order]
@@ -104,7 +104,7 @@ def _write(file: Path, arrays: Arrays) -> None:
     atomic_write(file, write)
 
 
-def read(source: Source, file: Path) -> Arrays:
+def read(spec: DatasetSpec, file: Path) -> Arrays:
     """Return the arrays of a data set's file in canonical order, after checking all of them.
 
     Canonical order: each part is sorted by the SHA-256 of (label, pixels) of its images, so that
@@ -117,13 +117,13 @@ def read(source: Source, file: Path) -> Arrays:
         with open(file, "rb") as handle, np.load(handle, allow_pickle=False) as stored:
             arrays = {key: stored[key] for key in stored.files}
     except FileNotFoundError:
-        raise DataError(f"{file} is missing: {how_to_provide(source, file.parent)}") from None
+        raise DataError(f"{file} is missing: {how_to_provide(spec, file.parent)}") from None
     except Exception as error:  # damaged bytes make numpy's and zipfile's readers raise anything
         reason = f"{type(error).__name__}: {error}".partition(" unless you trust")[0]
         if "allow_pickle" in reason:  # numpy's advice, which would run what is in the file
             reason = "it is not an npz file of numbers"
         raise _refused(file, f"it cannot be read ({reason})") from error
-    orders, _ = verify(source, arrays, str(file))
+    orders, _ = verify(spec, arrays, str(file))
     for part, order in orders.items():
         if not np.array_equal(order, np.arange(len(order))):
             arrays[f"x_{part}"] = arrays[f"x_{part}"][order]
@@ -135,13 +135,15 @@ def _refused(what: str | PathLike[str], problem: str) -> DataError:
     return DataError(f"{what} is refused: {problem}. Delete it, or replace it by an intact copy")
 
 
-def verify(source: Source, arrays: Arrays, what: str) -> tuple[dict[str, NDArray[np.int64]], str]:
+def verify(
+    spec: DatasetSpec, arrays: Arrays, what: str
+) -> tuple[dict[str, NDArray[np.int64]], str]:
     """Check keys, shapes, types, labels, pixel means and content of a data set.
 
     Args:
-        source: what the data set must look like.
+        spec: the numbers and shapes that the data set must have.
         arrays: x_train, y_train, x_test, y_test, and ``digest`` if it was recorded.
-        what: what to call it in a message.
+        what: the name of the arrays in a message.
 
     Returns:
         For "train" and "test" the canonical order of its images, and the digest of the content in
@@ -153,33 +155,33 @@ def verify(source: Source, arrays: Arrays, what: str) -> tuple[dict[str, NDArray
     missing = [key for key in _KEYS if key not in arrays]
     if missing:
         raise _refused(what, f"it lacks {', '.join(missing)}")
-    for part, n in (("train", source.n_train), ("test", source.n_test)):
-        _verify_part(source, part, n, arrays[f"x_{part}"], arrays[f"y_{part}"], what)
+    for part, n in (("train", spec.n_train), ("test", spec.n_test)):
+        _verify_part(spec, part, n, arrays[f"x_{part}"], arrays[f"y_{part}"], what)
     names = arrays.get("class_names")
-    if names is not None and names.shape != (source.n_classes,):
-        raise _refused(what, f"it names {names.size} classes, not {source.n_classes}")
-    mean = arrays["x_train"].reshape(-1, source.shape[0]).mean(axis=0) / 255
-    if not np.allclose(mean, source.mean, rtol=0, atol=_MEAN_TOLERANCE):
+    if names is not None and names.shape != (spec.n_classes,):
+        raise _refused(what, f"it names {names.size} classes, not {spec.n_classes}")
+    mean = arrays["x_train"].reshape(-1, spec.shape[0]).mean(axis=0) / 255
+    if not np.allclose(mean, spec.mean, rtol=0, atol=_MEAN_TOLERANCE):
         raise _refused(
             what,
             f"its training pixels have mean {np.round(mean, 4).tolist()}, but those of "
-            f"{source.title} have {list(source.mean)}; it holds other images",
+            f"{spec.title} have {list(spec.mean)}; it holds other images",
         )
     orders, digests = {}, []
     for part in ("train", "test"):
         orders[part], digest = canonical_order(arrays[f"x_{part}"], arrays[f"y_{part}"])
         digests.append(digest)
     digest = hashlib.sha256("".join(digests).encode()).hexdigest()
-    wanted = source.digest or (str(arrays["digest"]) if "digest" in arrays else digest)
+    wanted = spec.digest or (str(arrays["digest"]) if "digest" in arrays else digest)
     if digest != wanted:
         raise _refused(what, "its images or labels were changed (their digest does not agree)")
     return orders, digest
 
 
 def _verify_part(
-    source: Source, part: str, n: int, x: NDArray[Any], y: NDArray[Any], what: str
+    spec: DatasetSpec, part: str, n: int, x: NDArray[Any], y: NDArray[Any], what: str
 ) -> None:
-    channels, height, width = source.shape
+    channels, height, width = spec.shape
     for key, array, shape, dtype in (
         (f"x_{part}", x, (n, height, width, channels), "uint8"),
         (f"y_{part}", y, (n,), "int64"),
@@ -187,20 +189,20 @@ def _verify_part(
         if array.shape != shape or array.dtype != dtype:
             raise _refused(
                 what,
-                f"{key} is {array.dtype} of shape {array.shape}, but {source.title} has {dtype} "
+                f"{key} is {array.dtype} of shape {array.shape}, but {spec.title} has {dtype} "
                 f"of shape {shape}",
             )
-    each = n // source.n_classes
+    each = n // spec.n_classes
     # the range first: counting a label of 10**12 would need as much memory
     if (
         y.min() < 0
-        or y.max() >= source.n_classes
-        or not np.array_equal(np.bincount(y), np.full(source.n_classes, each))
+        or y.max() >= spec.n_classes
+        or not np.array_equal(np.bincount(y), np.full(spec.n_classes, each))
     ):
         raise _refused(
             what,
-            f"y_{part} does not have the labels 0..{source.n_classes - 1} {each} times each, "
-            f"as {source.title} has",
+            f"y_{part} does not have the labels 0..{spec.n_classes - 1} {each} times each, "
+            f"as {spec.title} has",
         )
 
 
@@ -228,18 +230,18 @@ def canonical_order(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[np.int64]
     return order, hashlib.sha256(words[order].tobytes()).hexdigest()
 
 
-def _as_dataset(source: Source, arrays: Arrays) -> Dataset:
+def _as_dataset(spec: DatasetSpec, arrays: Arrays) -> Dataset:
     def images(key: str) -> torch.Tensor:
         return torch.from_numpy(arrays.pop(key)).permute(0, 3, 1, 2).contiguous()
 
-    names = arrays.get("class_names", np.arange(source.n_classes))
+    names = arrays.get("class_names", np.arange(spec.n_classes))
     return Dataset(
-        name=source.name,
+        name=spec.name,
         x_train=images("x_train"),
         y_train=torch.from_numpy(arrays["y_train"]),
         x_test=images("x_test"),
         y_test=torch.from_numpy(arrays["y_test"]),
-        mean=source.mean,
-        std=source.std,
+        mean=spec.mean,
+        std=spec.std,
         classes=tuple(str(name) for name in names),
     )

@@ -1,4 +1,4 @@
-"""The data set as a value, what can be derived from it, and the random streams of a run."""
+"""The data set as a value, data sets derived from it, and the random streams of a run."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def generator(seed: int, epoch: int = 0, stream: str = "order") -> torch.Generat
     Args:
         seed: the run's seed, 0 .. 2**32 - 1.
         epoch: epoch counted from 0, 0 .. 2**32 - 1.
-        stream: which use of randomness: a key of ``STREAMS``.
+        stream: the use of randomness, a key of ``STREAMS``.
 
     Returns:
         A freshly seeded ``torch.Generator`` on the CPU.
@@ -146,13 +146,13 @@ def with_random_labels(dataset: Dataset, fraction: float, seed: int = 0) -> Data
     Exactly ``round(fraction * n_train)`` training images, drawn without replacement, get a label
     drawn uniformly from the *other* classes. Images, order and test set stay. The draw depends on
     (seed, n_train, number of classes) alone, and it is nested: the labels changed by a smaller
-    fraction are changed to the same ones by a larger fraction. Labels that cannot be fitted keep
-    the gradient noise from vanishing at the end of training.
+    fraction get the same new labels with a larger fraction. Labels that cannot be fitted keep the
+    gradient noise from vanishing at the end of training.
 
     Args:
-        dataset: where to start from.
+        dataset: the data set to change.
         fraction: share of training labels to replace, 0 .. 1.
-        seed: which draw.
+        seed: seed of the random labels.
 
     Returns:
         A new data set; the given one is untouched.
@@ -180,14 +180,14 @@ def with_random_labels(dataset: Dataset, fraction: float, seed: int = 0) -> Data
 def subset(dataset: Dataset, n_train: int, seed: int = 0) -> Dataset:
     """Return the data set with only ``n_train`` of its training images, the classes balanced.
 
-    The training images are put into a fixed random order in which the classes take turns, and the
-    first ``n_train`` are kept: a larger subset contains every smaller one, and while no class has
-    run out, class counts differ by one at most. The test set stays whole; mean and std too.
+    The function puts the training images into a fixed random order in which the classes take turns
+    and keeps the first ``n_train``: a larger subset contains every smaller one, and class counts
+    differ by one at most while no class has run out. The test set, mean and std do not change.
 
     Args:
-        dataset: where to start from.
-        n_train: how many training images to keep, 1 .. dataset.n_train.
-        seed: which random order.
+        dataset: the data set to change.
+        n_train: number of training images to keep, 1 .. dataset.n_train.
+        seed: seed of the random order.
 
     Returns:
         A new data set; the given one is untouched.

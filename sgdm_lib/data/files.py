@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and folders that one process keeps to itself.
+"""Atomic writes of files, and locks that give a folder to one process.
 
 A temporary file is named after the host, the process and a random word, so that two writers never
 share one, even where a network file system has no locks.
@@ -34,34 +34,34 @@ def _host() -> str:
 
 
 def owner() -> dict[str, Any]:
-    """This process, told apart from any other: host, boot of that host, process and its start."""
+    """Identify this process by its host, the boot of that host, its number and its start."""
     return {"host": _host(), "boot": _boot(), "pid": os.getpid(), "start": _start(os.getpid())}
 
 
-def is_alive(who: Any) -> bool | None:
-    """Whether the process that :func:`owner` described still runs; None if it cannot be told.
+def is_alive(process: Any) -> bool | None:
+    """Tell whether the process that :func:`owner` identified still runs; None if unknown.
 
-    Only processes of this host can be looked up, so None is the answer for every other host.
+    The function can look up processes of this host only, so it returns None for other hosts.
     """
-    if not isinstance(who, dict) or who.get("host") != _host():
+    if not isinstance(process, dict) or process.get("host") != _host():
         return None
-    pid = who.get("pid")
+    pid = process.get("pid")
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
         return None
-    if who.get("boot") != _boot():
+    if process.get("boot") != _boot():
         return False
-    return _runs(pid) and who.get("start") == _start(pid)
+    return _runs(pid) and process.get("start") == _start(pid)
 
 
 def _boot() -> str:
-    """What changes with every start of the system; empty where the system does not tell."""
+    """Return an id of this start of the system; empty where the system has none."""
     with suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     return ""
 
 
 def _start(pid: int) -> str:
-    """When a process was started, in ticks since the boot: process numbers are given out again."""
+    """Return when a process started, in ticks since the boot, because numbers are used again."""
     with suppress(OSError, IndexError):
         # the second field is the program's name in brackets, which may hold blanks itself
         return Path(f"/proc/{pid}/stat").read_text("utf8", "replace").rpartition(")")[2].split()[19]
@@ -82,9 +82,9 @@ def _runs(pid: int) -> bool:
 
 @contextmanager
 def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Hold a lock that the system releases when the process dies; the file is removed afterwards.
+    """Hold a lock that the system releases when the process dies; remove its file afterwards.
 
-    The file is neither followed, if it is a link, nor truncated.
+    The function neither follows a link nor truncates the file.
 
     Args:
         path: of the file to lock; made if needed.
@@ -140,7 +140,7 @@ def _is_at(handle: int, path: Path) -> bool:
 
 
 def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
-    """Remove temporary files of :func:`atomic_write` that a killed process has left.
+    """Remove temporary files that a killed process left behind in :func:`atomic_write`.
 
     Args:
         folder: where to look.
@@ -169,7 +169,7 @@ def _is_leftover(path: Path, host: str | None, pid: int) -> bool:
 
 
 def atomic_write(path: Path, write: Callable[[Path], Any], keep: Path | None = None) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in its place at once.
+    """Let ``write`` fill a temporary file beside ``path``, then move it to ``path`` in one step.
 
     A reader sees the old file or the new one, never half of one, also after a power cut.
 
@@ -187,7 +187,7 @@ def atomic_write(path: Path, write: Callable[[Path], Any], keep: Path | None = N
 def write_together(
     writes: Sequence[tuple[Path, Callable[[Path], Any]]], keep: Path | None = None
 ) -> None:
-    """As :func:`atomic_write` for files of one folder; none is replaced before all are whole.
+    """Write several files of one folder like :func:`atomic_write`; replace none before all exist.
 
     Args:
         writes: path and writer of each file, in the order in which they are put in their places.
@@ -214,7 +214,7 @@ def write_together(
 
 @contextmanager
 def _filled(path: Path, write: Callable[[Path], Any]) -> Iterator[Path]:
-    """A temporary file for ``path``, complete on the disk; removed if it is still there after."""
+    """Yield a temporary file for ``path``, complete on the disk, and remove it if it remains."""
     temporary = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     _WRITING.add(temporary)
     try:
@@ -231,7 +231,7 @@ def _filled(path: Path, write: Callable[[Path], Any]) -> Iterator[Path]:
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Errors of the file system name the file that was to be written, and the cause."""
+    """Make errors of the file system name the file that was to be written, and the cause."""
     try:
         yield
     except OSError as error:

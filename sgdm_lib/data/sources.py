@@ -1,4 +1,4 @@
-"""What each cached data set must look like, and where its images can be taken from."""
+"""The specification of each cached data set, and readers of the originals."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class DataError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Source:
-    """One data set as it must look.
+class DatasetSpec:
+    """The specification of a data set: shapes, numbers, and where its original is.
 
     Attributes:
         name: the name ``load`` knows it by; ``<root>/<name>.npz`` is its file.
@@ -51,10 +51,10 @@ class Source:
     digest: str | None = None
 
 
-SOURCES: dict[str, Source] = {
-    source.name: source
-    for source in (
-        Source(
+SPECS: dict[str, DatasetSpec] = {
+    spec.name: spec
+    for spec in (
+        DatasetSpec(
             name="fashion_mnist",
             title="Fashion-MNIST",
             shape=(1, 28, 28),
@@ -66,7 +66,7 @@ SOURCES: dict[str, Source] = {
             folder="FashionMNIST",
             torchvision="FashionMNIST",
         ),
-        Source(
+        DatasetSpec(
             name="cifar10",
             title="CIFAR-10",
             shape=(3, 32, 32),
@@ -78,7 +78,7 @@ SOURCES: dict[str, Source] = {
             folder="cifar-10-batches-py",
             torchvision="CIFAR10",
         ),
-        Source(
+        DatasetSpec(
             name="cifar100",
             title="CIFAR-100",
             shape=(3, 32, 32),
@@ -91,7 +91,7 @@ SOURCES: dict[str, Source] = {
             torchvision="CIFAR100",
             digest="7d9f8a657907fdaaaf8c9841773fc219ee27d0f1dd7b1f06947cfea784b3bb5e",
         ),
-        Source(
+        DatasetSpec(
             name="tiny_imagenet",
             title="Tiny ImageNet",
             shape=(3, 64, 64),
@@ -106,60 +106,60 @@ SOURCES: dict[str, Source] = {
 }
 
 
-def how_to_provide(source: Source, root: Path) -> str:
+def how_to_provide(spec: DatasetSpec, root: Path) -> str:
     """Say in one sentence how a reader can provide a data set that is not there."""
-    file = root / f"{source.name}.npz"
+    file = root / f"{spec.name}.npz"
     ways = [f"copy a {file.name} (x_train, y_train, x_test, y_test) to {root}"]
-    if source.torchvision:
-        ways.insert(0, f"run `sgdm data {source.name}` (or load with download=True) with network")
+    if spec.torchvision:
+        ways.insert(0, f"run `sgdm data {spec.name}` (or load with download=True) with network")
     else:
-        ways.insert(0, f"unpack the original so that {root / source.folder} exists")
+        ways.insert(0, f"unpack the original so that {root / spec.folder} exists")
     return ", or ".join(ways) + ", or point SGDM_DATA to a folder that has it"
 
 
-def require_original(source: Source, root: Path, download: bool) -> None:
-    """Refuse, before anything is written, to prepare a data set whose original is out of reach.
+def require_original(spec: DatasetSpec, root: Path, download: bool) -> None:
+    """Raise an error, before anything is written, if the original of a data set is not available.
 
     Raises:
         DataError: if there is no unpacked folder, and no download that was asked for.
     """
-    if not (root / source.folder).is_dir() and not (download and source.torchvision):
+    if not (root / spec.folder).is_dir() and not (download and spec.torchvision):
         raise DataError(
-            f"{source.title} is not in {root} (looked for {source.name}.npz and the folder "
-            f"{source.folder}): {how_to_provide(source, root)}"
+            f"{spec.title} is not in {root} (looked for {spec.name}.npz and the folder "
+            f"{spec.folder}): {how_to_provide(spec, root)}"
         )
 
 
-def collect(source: Source, root: Path, download: bool) -> Arrays:
+def collect(spec: DatasetSpec, root: Path, download: bool) -> Arrays:
     """Return the arrays of a data set from its original: an unpacked folder, else the network.
 
     Raises:
         DataError: if there is no original, or it cannot be read or downloaded.
     """
-    require_original(source, root, download)
-    unpacked = (root / source.folder).is_dir()
-    if source.torchvision is None:
-        return read_tiny_imagenet(source, root / source.folder)
+    require_original(spec, root, download)
+    unpacked = (root / spec.folder).is_dir()
+    if spec.torchvision is None:
+        return read_tiny_imagenet(spec, root / spec.folder)
     try:
         if unpacked and not download:
-            return _read_torchvision(source, root, download=False)
+            return _read_torchvision(spec, root, download=False)
         if unpacked:  # torchvision checks what is there and fetches only what is missing
-            return _read_torchvision(source, root, download=True)
-        with tempfile.TemporaryDirectory(dir=root, prefix=f".{source.name}-download-") as folder:
-            return _read_torchvision(source, Path(folder), download=True)
+            return _read_torchvision(spec, root, download=True)
+        with tempfile.TemporaryDirectory(dir=root, prefix=f".{spec.name}-download-") as folder:
+            return _read_torchvision(spec, Path(folder), download=True)
     except (OSError, RuntimeError, ValueError, EOFError) as error:
-        doing = "downloading" if download else f"reading {root / source.folder} of"
+        doing = "downloading" if download else f"reading {root / spec.folder} of"
         raise DataError(
-            f"{doing} {source.title} failed ({type(error).__name__}: {error}): "
-            f"{how_to_provide(source, root)}"
+            f"{doing} {spec.title} failed ({type(error).__name__}: {error}): "
+            f"{how_to_provide(spec, root)}"
         ) from error
 
 
-def _read_torchvision(source: Source, root: Path, download: bool) -> Arrays:
+def _read_torchvision(spec: DatasetSpec, root: Path, download: bool) -> Arrays:
     from torchvision import datasets  # slow to import, and needed only to make the cache
 
-    assert source.torchvision is not None
-    make: Callable[..., Any] = getattr(datasets, source.torchvision)
+    assert spec.torchvision is not None
+    make: Callable[..., Any] = getattr(datasets, spec.torchvision)
     train, test = (make(str(root), train=is_train, download=download) for is_train in (True, False))
     arrays = {
         "x_train": np.asarray(train.data),
@@ -174,7 +174,7 @@ def _read_torchvision(source: Source, root: Path, download: bool) -> Arrays:
     return arrays
 
 
-def read_tiny_imagenet(source: Source, folder: Path) -> Arrays:
+def read_tiny_imagenet(spec: DatasetSpec, folder: Path) -> Arrays:
     """Return Tiny ImageNet's training and validation images from its unpacked folder.
 
     Classes are the folders below ``train``, in alphabetical order (WordNet ids); the validation
@@ -196,9 +196,9 @@ def read_tiny_imagenet(source: Source, folder: Path) -> Arrays:
         rows = [line.split("\t")[:2] for line in notes.read_text().splitlines() if line.strip()]
         test = [(folder / "val" / "images" / file, number[which]) for file, which in rows]
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{notes} is missing or damaged: unpack {source.title} again") from error
-    x_train, y_train = _decode(source, train, "train")
-    x_test, y_test = _decode(source, test, "val")
+        raise DataError(f"{notes} is missing or damaged: unpack {spec.title} again") from error
+    x_train, y_train = _decode(spec, train, "train")
+    x_test, y_test = _decode(spec, test, "val")
     return {
         "x_train": x_train,
         "y_train": y_train,
@@ -209,7 +209,7 @@ def read_tiny_imagenet(source: Source, folder: Path) -> Arrays:
 
 
 def _words(folder: Path, ids: list[str]) -> list[str]:
-    """First word for each WordNet id from words.txt; the id itself where there is none."""
+    """Return the first word of each WordNet id from words.txt, or the id if there is none."""
     table = folder / "words.txt"
     lines = table.read_text().splitlines() if table.is_file() else []
     words = dict(line.split("\t", 1) for line in lines if "\t" in line)
@@ -217,16 +217,16 @@ def _words(folder: Path, ids: list[str]) -> list[str]:
 
 
 def _decode(
-    source: Source, files: list[tuple[Path, int]], part: str
+    spec: DatasetSpec, files: list[tuple[Path, int]], part: str
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     from PIL import Image
     from tqdm import tqdm
 
-    channels, height, width = source.shape
+    channels, height, width = spec.shape
     images = np.empty((len(files), height, width, channels), dtype=np.uint8)
     labels = np.asarray([label for _, label in files], dtype=np.int64)
     progress: Iterator[tuple[Path, int]] = tqdm(
-        files, desc=f"{source.title} {part}", unit=" images", disable=None
+        files, desc=f"{spec.title} {part}", unit=" images", disable=None
     )
     for index, (path, _) in enumerate(progress):
         try:
@@ -234,6 +234,6 @@ def _decode(
                 images[index] = np.asarray(image.convert("RGB"))
         except (OSError, ValueError) as error:
             raise DataError(
-                f"{os.fspath(path)} is missing or damaged ({error}): unpack {source.title} again"
+                f"{os.fspath(path)} is missing or damaged ({error}): unpack {spec.title} again"
             ) from error
     return images, labels

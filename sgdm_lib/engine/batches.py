@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sgdm_lib import data
-from sgdm_lib.augment import Draws, apply, draw, normalise
+from sgdm_lib.augment import AugmentParams, augment, normalise, sample_params
 from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.gradients.full import pass_size
 from sgdm_lib.plan import TrainingPlan
@@ -80,21 +80,23 @@ class Source:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """As :meth:`in_order`, several whole batches at a time."""
         n, order = len(order), order.to(self.device)
-        draws = self._draws(n, epoch, stream)
+        params = self._augment_params(n, epoch, stream)
         size = max(batch_size, BLOCK // batch_size * batch_size)
         for a in range(first, n, size):
             which = order[a : a + size]
             pixels = self.x_train[which]
-            if draws is not None:
-                pixels = apply(pixels, draws[a : a + size])
+            if params is not None:
+                pixels = augment(pixels, params[a : a + size])
             yield self._ready(pixels), self.y_train[which]
 
-    def _draws(self, n: int, epoch: int, stream: str) -> Draws | None:
+    def _augment_params(self, n: int, epoch: int, stream: str) -> AugmentParams | None:
         if not self.experiment.augment:
             return None
         height, width = self.dataset.shape[1:]
         generator = data.generator(self.experiment.seed, epoch, stream)
-        return draw(n, generator, padding=height // 8, size=(height, width)).to(self.device)
+        return sample_params(n, generator, padding=height // 8, size=(height, width)).to(
+            self.device
+        )
 
     def _ready(self, pixels: Tensor) -> Tensor:
         images = normalise(pixels, self.dataset.mean, self.dataset.std)

@@ -1,10 +1,11 @@
-"""What a run is measured by: the full gradient norm, gradient variance, noise scale, diversity.
+"""Measurements of a model's gradients: full gradient norm, variance, noise scale, diversity.
 
-"Full gradient norm" means two things. *Exact* is the norm the theory bounds, of the gradient of the
-mean loss over the training set at fixed weights. *Authors'* is what both papers' code computes: in
-train mode, with BatchNorm statistics of each measuring batch, in batches of the current training
-batch size, each weighted ``batch_size / n`` - also the short last one, so that the weights sum to
-``ceil(n/b) b/n >= 1``. The two agree for a net without BatchNorm when b divides n.
+"Full gradient norm" means two things. The *exact* one is the norm that the theory bounds: that of
+the gradient of the mean loss over the training set at fixed parameters. The *authors'* one is what
+the code of both papers computes: in train mode, with the BatchNorm statistics of each measuring
+batch, in batches of the current training batch size, each with the weight ``batch_size / n``. The
+short last batch has this weight, too, so that the batch weights sum to ``ceil(n/b) b/n >= 1``. The
+two agree for a net without BatchNorm when b divides n.
 """
 
 from sgdm_lib.gradients.full import (

@@ -27,17 +27,17 @@ def full_gradient_norm(
     batch_size: int | None = None,
     chunk: int | None = None,
 ) -> float:
-    """Euclidean norm of the full gradient of the cross-entropy at the model's present weights.
+    """Compute the Euclidean norm of the full gradient of the cross-entropy at the present weights.
 
         exact:    || 1/n sum_i grad f_i(theta) ||             eval mode
         authors:  || sum_j (b/n) grad f_{B_j}(theta) ||       train mode, batches B_j of size b
 
-    The exact one leaves weights, ``.grad``, BatchNorm statistics and the mode untouched. The
-    authors' one moves BatchNorm's running statistics, as their code does just before its test
+    The exact estimator leaves weights, ``.grad``, BatchNorm statistics and the mode untouched. The
+    authors' estimator moves BatchNorm's running statistics, as their code does just before its test
     pass; give it freshly shuffled, augmented images. Neither depends on ``chunk`` beyond rounding:
-    in the authors' one several batches may share a pass, with BatchNorm statistics per batch.
-    Frozen parameters (``requires_grad=False``) and unused ones count as 0. It may be called where
-    gradients are switched off (``torch.no_grad()``, ``torch.inference_mode()``).
+    in the authors' estimator several batches may share a pass, with BatchNorm statistics for each.
+    Frozen parameters (``requires_grad=False``) and unused ones count as 0. You may call the
+    function where gradients are switched off (``torch.no_grad()``, ``torch.inference_mode()``).
     Source: ``get_full_grad_list.py`` of both papers' code.
 
     Args:
@@ -47,14 +47,14 @@ def full_gradient_norm(
             pair but the last must hold a multiple of ``batch_size`` images.
         estimator: "exact" or "authors".
         batch_size: b, the current training batch size; "authors" needs it, "exact" ignores it.
-        chunk: images in one pass through the model; None for as many as suit the device.
+        chunk: number of images in one pass through the model; None lets the device decide.
 
     Returns:
         The norm, >= 0.
 
     Raises:
-        ValueError: if the estimator is unknown, "authors" comes without a batch size, or its data
-            in wrong pieces, if there are no data, or if no parameter is trained.
+        ValueError: if the estimator is unknown, "authors" has no batch size or data in wrong
+            pieces, if there are no data, or if no parameter is trained.
 
     >>> model = nn.Linear(2, 2, bias=False)
     >>> _ = nn.init.zeros_(model.weight)
@@ -79,13 +79,13 @@ def full_gradient_norm(
 
 @gradients_on()
 def full_gradient(model: nn.Module, data: Data, *, chunk: int | None = None) -> list[Tensor]:
-    """The exact gradient of the mean loss, one float64 tensor a parameter, in eval mode.
+    """Compute the exact gradient of the mean loss in eval mode, one float64 tensor per parameter.
 
     Args:
         model: maps images to logits.
         data: images, float (n, C, H, W), and labels, int64 (n,), or an iterable of such pairs.
-        chunk: images in one pass, None for as many as suit the device; changes memory and speed,
-            not the result.
+        chunk: number of images in one pass; None lets the device decide. It changes memory and
+            speed, but not the result.
 
     Returns:
         The gradients, float64, in the order of ``model.parameters()``; zeros for frozen and unused
@@ -96,20 +96,25 @@ def full_gradient(model: nn.Module, data: Data, *, chunk: int | None = None) -> 
     """
     n, total = 0, _zeros(model)
     with in_mode(model, training=False):
-        for x, y in pairs(data):
-            size = pass_size(x.shape[1:], x.device) if chunk is None else checked(chunk)
-            for images, labels in zip(x.split(size), y.split(size), strict=True):
-                loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
-                _accumulate(total, loss, model)
-            n += len(y)
+        for loss, samples in summed_losses(model, data, chunk):
+            _accumulate(total, loss, model)
+            n += samples
     return [t.div_(n) for t in total]
+
+
+def summed_losses(model: nn.Module, data: Data, chunk: int | None) -> Iterator[tuple[Tensor, int]]:
+    """Yield the sum of losses and the number of samples of each pass."""
+    for x, y in pairs(data):
+        size = pass_size(x.shape[1:], x.device) if chunk is None else checked_chunk(chunk)
+        for images, labels in zip(x.split(size), y.split(size), strict=True):
+            yield F.cross_entropy(logits(model, images), labels, reduction="sum"), len(labels)
 
 
 @gradients_on()
 def authors_gradient(
     model: nn.Module, data: Data, batch_size: int, chunk: int | None
 ) -> list[Tensor]:
-    """The mean of the batches' gradients, in train mode and in float64, as the authors' code."""
+    """Compute the mean of the batches' gradients in train mode, as the authors' code does."""
     n, total = 0, _zeros(model)
     with in_mode(model, training=True):
         for x, y in pairs(data):
@@ -119,45 +124,45 @@ def authors_gradient(
                     f"{batch_size} images, got {n % batch_size} left over: cut it anew"
                 )
             n += len(y)
-            size = _authors_pass(model, x) if chunk is None else checked(chunk)
+            size = _authors_pass(model, x) if chunk is None else checked_chunk(chunk)
             size = max(size // batch_size, 1) * batch_size
-            whole = len(y) - len(y) % batch_size
-            for a in range(0, whole, size):
-                part = slice(a, min(a + size, whole))
+            full = len(y) - len(y) % batch_size  # images in batches of full size
+            for a in range(0, full, size):
+                part = slice(a, min(a + size, full))
                 _accumulate(total, _sum_of_batch_means(model, x[part], y[part], batch_size), model)
-            if whole < len(y):
-                _accumulate(total, F.cross_entropy(logits(model, x[whole:]), y[whole:]), model)
+            if full < len(y):
+                _accumulate(total, F.cross_entropy(logits(model, x[full:]), y[full:]), model)
     return [t.mul_(batch_size / n) for t in total]
 
 
 def _authors_pass(model: nn.Module, x: Tensor) -> int:
-    """As :func:`pass_size`; one batch with BatchNorm on a CPU, where sharing gains nothing."""
-    if x.device.type == "cpu" and has_batch_norm(model):
+    """Return the images of a pass: one batch with BatchNorm on a CPU, else :func:`pass_size`."""
+    if x.device.type == "cpu" and has_batch_norm(model):  # sharing a pass gains nothing there
         return 1
     return pass_size(x.shape[1:], x.device)
 
 
 def _sum_of_batch_means(model: nn.Module, x: Tensor, y: Tensor, batch_size: int) -> Tensor:
-    """Sum over batches of their mean losses, all batches in one pass."""
+    """Return the sum of the batches' mean losses, from one pass."""
     shared = len(y) > batch_size
     with grouped_batch_norm(model, batch_size) if shared else nullcontext():
         return F.cross_entropy(logits(model, x), y, reduction="sum") / batch_size
 
 
 def has_batch_norm(model: nn.Module) -> bool:
-    """Whether a sample's loss depends on the rest of its batch through BatchNorm."""
+    """Tell whether a sample's loss depends on the rest of its batch through BatchNorm."""
     return any(is_batch_norm(module) for module in model.modules())
 
 
 def logits(model: nn.Module, x: Tensor) -> Tensor:
-    """The model's output, in float32 at least."""
+    """Return the model's output, at least in float32."""
     out = model(x)
     return out.float() if out.dtype in (torch.bfloat16, torch.float16) else out
 
 
 @contextmanager
 def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
-    """Train or eval mode inside; every module's own mode after."""
+    """Put all modules into train or eval mode inside; afterwards each has its own mode again."""
     before = {module: module.training for module in model.modules()}
     model.train(training)
     try:
@@ -168,7 +173,7 @@ def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
 
 
 def pass_size(shape: Sequence[int], device: torch.device) -> int:
-    """How many images of that shape (C, H, W) to send through a model at once.
+    """Return how many images of shape (C, H, W) suit one pass through a model.
 
     >>> pass_size((3, 32, 32), torch.device("cpu"))
     128
@@ -177,8 +182,8 @@ def pass_size(shape: Sequence[int], device: torch.device) -> int:
     return max(PIXELS.get(device.type, PIXELS["cuda"]) // max(pixels, 1), 1)
 
 
-def checked(chunk: int) -> int:
-    """The number of samples of a pass, if it is a whole number of at least 1."""
+def checked_chunk(chunk: int) -> int:
+    """Return the number of samples of a pass if it is a whole number >= 1."""
     return integer("chunk", chunk, at_least=1)
 
 

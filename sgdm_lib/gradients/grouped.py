@@ -1,4 +1,4 @@
-"""BatchNorm for several batches in one pass, each with statistics of its own."""
+"""BatchNorm that takes several batches in one pass and keeps their statistics apart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def is_batch_norm(module: nn.Module) -> bool:
-    """Whether the module normalises by statistics of its batch."""
+    """Tell whether the module normalises by statistics of its batch."""
     return isinstance(module, _BatchNorm)
 
 
@@ -21,8 +21,9 @@ def is_batch_norm(module: nn.Module) -> bool:
 def grouped_batch_norm(model: nn.Module, size: int) -> Iterator[None]:
     """Inside, every BatchNorm in train mode takes its input as consecutive batches of ``size``.
 
-    Each batch is normalised by its own mean and variance, and the running statistics move as if
-    the batches had come one after the other: the result of as many separate passes, up to rounding.
+    It normalises each batch by the batch's own mean and variance and moves the running statistics
+    as if the batches came one after the other, so the result is that of separate passes, up to
+    rounding.
     """
     layers = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     for layer in layers:
@@ -35,7 +36,7 @@ def grouped_batch_norm(model: nn.Module, size: int) -> Iterator[None]:
 
 
 def _forward(layer: _BatchNorm, size: int, x: Tensor) -> Tensor:
-    """Batches become channels: (G size, C, ...) -> (size, G C, ...), then one BatchNorm."""
+    """Turn batches into channels, (G size, C, ...) -> (size, G C, ...), and call BatchNorm once."""
     groups, channels, rest = len(x) // size, x.shape[1], x.shape[2:]
     side_by_side = x.reshape(groups, size, channels, *rest).transpose(0, 1)
     folded = side_by_side.reshape(size, groups * channels, *rest)
@@ -50,7 +51,7 @@ def _forward(layer: _BatchNorm, size: int, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _move_running_statistics(layer: _BatchNorm, means: Tensor, variances: Tensor) -> None:
-    """r = (1 - m) r + m s for one batch's statistics s after the other, summed up at once."""
+    """Apply r = (1 - m) r + m s for the statistics s of each batch in turn, in one sum."""
     if layer.running_mean is None or layer.running_var is None:
         return
     count, device = len(means), means.device
@@ -59,10 +60,10 @@ def _move_running_statistics(layer: _BatchNorm, means: Tensor, variances: Tensor
     if layer.momentum is None:  # torch's cumulative mean: all batches so far weigh the same
         assert layer.num_batches_tracked is not None
         share = count / layer.num_batches_tracked.double()
-        weights, kept = share.expand(count) / count, 1 - share
+        batch_weights, kept = share.expand(count) / count, 1 - share
     else:
         ages = torch.arange(count - 1, -1, -1, device=device, dtype=torch.float64)
-        weights = layer.momentum * (1 - layer.momentum) ** ages
+        batch_weights = layer.momentum * (1 - layer.momentum) ** ages
         kept = torch.tensor((1 - layer.momentum) ** count, device=device, dtype=torch.float64)
     for running, batch in ((layer.running_mean, means), (layer.running_var, variances)):
-        running.copy_(kept * running.double() + weights @ batch.double())
+        running.copy_(kept * running.double() + batch_weights @ batch.double())

@@ -1,4 +1,4 @@
-"""What every measurement starts from: gradients switched on, trained parameters, samples."""
+"""The inputs of every measurement: gradients switched on, trained parameters, samples."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Data = tuple[Tensor, Tensor] | Iterable[tuple[Tensor, Tensor]]
 
 @contextmanager
 def gradients_on() -> Iterator[None]:
-    """Gradients as usual, also inside ``torch.no_grad()`` and ``torch.inference_mode()``.
+    """Switch gradients on, also inside ``torch.no_grad()`` and ``torch.inference_mode()``.
 
-    A measurement is often called where a loop has switched them off, such as a validation hook.
+    Loops often call a measurement where they have switched gradients off, as in a validation hook.
     """
     with torch.inference_mode(False), torch.enable_grad():
         yield
 
 
 def trained_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """The parameters that are trained, those with ``requires_grad``.
+    """Return the trained parameters, which are those with ``requires_grad``.
 
     Raises:
         ValueError: if there are none, or the model was made in inference mode.
@@ -44,7 +44,7 @@ def trained_parameters(model: nn.Module) -> list[nn.Parameter]:
 
 
 def pairs(data: Data) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images and labels, pair by pair.
+    """Yield images and labels, pair by pair.
 
     Raises:
         ValueError: if a pair has unequal lengths, or there is no sample at all.
@@ -67,5 +67,5 @@ def pairs(data: Data) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _ordinary(tensor: Tensor) -> Tensor:
-    """A tensor that gradients can be computed with: one made in inference mode is copied."""
+    """Return a tensor that allows gradients; one made in inference mode is copied."""
     return tensor.clone() if tensor.is_inference() else tensor

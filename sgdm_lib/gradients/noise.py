@@ -13,7 +13,8 @@ from sgdm_lib.checks import integer
 from sgdm_lib.gradients.full import in_mode
 from sgdm_lib.gradients.inputs import gradients_on, pairs, trained_parameters
 
-SAMPLES, NUMBERS = 256, 2**28  # held at once: at most so many samples, so many float32 numbers
+SAMPLES = 256  # the gradients of so many samples are held together at most
+NUMBERS = 2**28  # and so many float32 numbers
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class GradientNoise:
 
     @property
     def noise_scale(self) -> float:
-        """Simple noise scale variance / ||mean gradient||^2 in samples (McCandlish et al. 2018).
+        """The simple noise scale variance / ||mean gradient||^2, in samples.
 
-        Infinite where the mean gradient is zero but the variance is not; NaN where both are.
+        It is infinite where the mean gradient is zero but the variance is not, and NaN where both
+        are zero. Source: McCandlish et al. 2018 (arXiv 1812.06162).
         """
         square = self.full_gradient_norm**2
         if square == 0:
@@ -54,22 +56,22 @@ class GradientNoise:
 def gradient_noise(
     model: nn.Module, data: tuple[Tensor, Tensor], *, chunk: int | None = None
 ) -> GradientNoise:
-    """Measure full gradient norm and gradient variance over a data set, in eval mode.
+    """Measure the full gradient norm and the gradient variance over a data set, in eval mode.
 
         variance = 1/n sum_i ||g_i||^2 - ||1/n sum_i g_i||^2
 
-    Per-sample gradients by ``torch.func``, of the parameters that are trained; weights, ``.grad``,
-    BatchNorm statistics and the mode stay untouched.
+    The function computes per-sample gradients of the trained parameters with ``torch.func``. The
+    model's weights, ``.grad``, BatchNorm statistics and mode stay untouched.
 
     Args:
         model: maps images to logits.
         data: images, float (n, C, H, W), and labels, int64 (n,).
-        chunk: samples whose gradients are held at once, each as large as the model; None for as
-            many as fit into 1 GB, at most 256.
+        chunk: number of samples whose gradients are held together, each as large as the model;
+            None for as many as fit into 1 GB, at most 256.
 
     Returns:
-        Norm and variance; the mini-batch gradient of size b (drawn with replacement) has variance
-        ``variance / b``.
+        The norm and the variance. The mini-batch gradient of size b (drawn with replacement) has
+        the variance ``variance / b``.
 
     Raises:
         ValueError: if ``chunk`` is not positive, there are no data, or no parameter is trained.
@@ -88,21 +90,21 @@ def gradient_noise(
     ((x, y),) = pairs(data)
     trained_parameters(model)  # refuses a model without
     named = dict(model.named_parameters())
-    weights = {name: p.detach() for name, p in named.items() if p.requires_grad}
-    fixed = {name: p.detach() for name, p in named.items() if name not in weights}
+    parameters = {name: p.detach() for name, p in named.items() if p.requires_grad}
+    fixed = {name: p.detach() for name, p in named.items() if name not in parameters}
     fixed.update(model.named_buffers())
 
-    def loss(weights: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
-        out = functional_call(model, (weights, fixed), (image[None],))
+    def loss(parameters: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
+        out = functional_call(model, (parameters, fixed), (image[None],))
         return F.cross_entropy(out, label[None])
 
     per_sample = vmap(grad(loss), in_dims=(None, 0, 0))
     squares = torch.zeros((), dtype=torch.float64, device=x.device)
-    total = [torch.zeros_like(w, dtype=torch.float64) for w in weights.values()]
+    total = [torch.zeros_like(p, dtype=torch.float64) for p in parameters.values()]
     with in_mode(model, training=False):
         for images, labels in zip(x.split(chunk), y.split(chunk), strict=True):
-            gradients = per_sample(weights, images, labels)
-            for sum_, name in zip(total, weights, strict=True):
+            gradients = per_sample(parameters, images, labels)
+            for sum_, name in zip(total, parameters, strict=True):
                 sum_ += gradients[name].sum(0)
                 squares += gradients[name].square().sum(dtype=torch.float64)
     mean_square = float(squares) / len(y)

@@ -1,4 +1,4 @@
-"""The largest curvature of the training loss: what the theory's L must be at least.
+"""The largest curvature of the training loss, which is a lower bound of the theory's L.
 
 A gradient that is Lipschitz with constant L has Hessian eigenvalues of at most L in absolute value,
 everywhere. So the largest one measured anywhere is a lower bound of L, and a learning rate that is
@@ -12,29 +12,28 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sgdm_lib.checks import integer, number
-from sgdm_lib.gradients.full import checked, in_mode, logits, pass_size
-from sgdm_lib.gradients.inputs import Data, gradients_on, pairs, trained_parameters
+from sgdm_lib.gradients.full import in_mode, summed_losses
+from sgdm_lib.gradients.inputs import Data, gradients_on, trained_parameters
 
 
 class Curvature(NamedTuple):
-    """An eigenvalue of the Hessian, the one of largest absolute value that was found."""
+    """The eigenvalue of the Hessian with the largest absolute value that was found."""
 
     value: float
     """v'Hv for the last unit vector v; negative where the loss bends down most."""
     residual: float
     """||Hv - (v'Hv) v||: an eigenvalue lies within this distance of ``value``."""
     iterations: int
-    """Hessian-vector products taken."""
+    """How many Hessian-vector products were computed."""
 
 
 @gradients_on()
 def hessian_vector_product(
     model: nn.Module, data: Data, vector: Iterable[Tensor], *, chunk: int | None = None
 ) -> list[Tensor]:
-    """The Hessian of the mean cross-entropy times a vector, in eval mode.
+    """Multiply the Hessian of the mean cross-entropy by a vector, in eval mode.
 
         H v = grad ( grad f(theta) . v ),    f = 1/n sum_i f_i
 
@@ -42,7 +41,7 @@ def hessian_vector_product(
         model: maps images to logits.
         data: as for :func:`sgdm_lib.gradients.full_gradient`.
         vector: v, a tensor of each parameter's shape.
-        chunk: images in one pass, None for as many as suit the device; not the result.
+        chunk: number of images in one pass; None lets the device decide.
 
     Returns:
         H v, float64, in the order of ``model.parameters()``; zeros for frozen ones.
@@ -60,19 +59,14 @@ def hessian_vector_product(
     total, n = [torch.zeros_like(p, dtype=torch.float64) for p in parameters], 0
     moved = [t for t, p in zip(total, parameters, strict=True) if p.requires_grad]
     with in_mode(model, training=False):
-        for x, y in pairs(data):
-            size = pass_size(x.shape[1:], x.device) if chunk is None else checked(chunk)
-            for images, labels in zip(x.split(size), y.split(size), strict=True):
-                loss = F.cross_entropy(logits(model, images), labels, reduction="sum")
-                gradient = torch.autograd.grad(
-                    loss, trained, create_graph=True, materialize_grads=True
-                )
-                slopes = [(g * v).sum() for g, v in zip(gradient, typed, strict=True)]
-                slope = torch.stack(slopes).sum()
-                second = torch.autograd.grad(slope, trained, materialize_grads=True)
-                for t, s in zip(moved, second, strict=True):
-                    t += s
-            n += len(y)
+        for loss, samples in summed_losses(model, data, chunk):
+            gradient = torch.autograd.grad(loss, trained, create_graph=True, materialize_grads=True)
+            slopes = [(g * v).sum() for g, v in zip(gradient, typed, strict=True)]
+            slope = torch.stack(slopes).sum()
+            second = torch.autograd.grad(slope, trained, materialize_grads=True)
+            for t, s in zip(moved, second, strict=True):
+                t += s
+            n += samples
     return [t.div_(n) for t in total]
 
 
@@ -85,7 +79,7 @@ def largest_curvature(
     seed: int = 0,
     chunk: int | None = None,
 ) -> Curvature:
-    """The Hessian eigenvalue of largest absolute value, by power iteration.
+    """Compute the Hessian eigenvalue of largest absolute value by power iteration.
 
         v <- H v / ||H v||,    value = v'Hv,    residual = ||H v - value v||
 
@@ -95,13 +89,13 @@ def largest_curvature(
     Args:
         model: maps images to logits; taken in eval mode, its weights are left alone.
         data: as for :func:`sgdm_lib.gradients.full_gradient`.
-        iterations: at most so many Hessian-vector products, each about three gradients' work.
+        iterations: largest number of Hessian-vector products; each costs about three gradients.
         tolerance: stop at a residual below this part of ``|value|``.
-        seed: of the random vector to begin with.
-        chunk: images in one pass, None for as many as suit the device; not the result.
+        seed: seed of the random vector with which the iteration begins.
+        chunk: number of images in one pass; None lets the device decide.
 
     Returns:
-        The eigenvalue, how far off it may be, and the work done.
+        The eigenvalue, its possible error, and the number of products.
 
     Raises:
         ValueError: if an argument is out of range.

@@ -1,22 +1,25 @@
-"""Gradient accumulation: a large batch in pieces that fit in memory.
+"""Gradient accumulation computes the gradient of a large batch from pieces that fit in memory.
 
 The gradient of a mean loss over a batch B is the weighted sum over its pieces P,
 
     mean gradient over B  =  sum_P (|P| / |B|) (mean gradient over P),
 
-so multiplying each piece's mean loss by |P| / |B| before ``backward()`` adds up, in ``.grad``, to
-the undivided gradient, up to the rounding of the sums. The weights matter where the last piece is
-ragged: dividing every loss by the number of pieces would count its samples too much.
+so if each piece's mean loss is multiplied by its *loss weight* |P| / |B| before ``backward()``, the
+gradients add up in ``.grad`` to that of the whole batch, up to the rounding of the sums. The loss
+weights matter where the last piece is ragged: dividing every loss by the number of pieces would
+count its samples too much.
 
-That holds where the loss is the mean over *samples*. A loss that is a mean over something else,
-such as the tokens that are no padding (``ignore_index``) or samples with class weights, needs the
-share of that: give ``weight_of``, the number or the weight of what a piece's loss is the mean of.
+This holds where the loss is the mean over *samples*. Some losses are a mean over something else,
+such as the tokens that are no padding (``ignore_index``) or samples with class weights. For those,
+give ``weight_of``: a function that returns the number, or the total weight, of the terms in the
+mean of a piece.
 
-**Not so with BatchNorm.** In train mode it normalises each sample by the mean and variance of the
-samples it comes with, so the loss of a sample depends on the piece it is in: pieces of 256 compute
-another function than a batch of 4096 (that of "ghost" batches), and the running statistics move
-once a piece instead of once a batch. No weights repair that. Models without batch statistics
-(LayerNorm, GroupNorm, BatchNorm in eval mode) have no such problem; dropout draws other masks.
+**This does not hold with BatchNorm.** In train mode, BatchNorm normalises each sample by the mean
+and variance of the samples around it, so its loss depends on the piece it is in: pieces of 256
+compute another function than a batch of 4096 (that of "ghost" batches), and the running statistics
+move once for each piece instead of once for each batch. No loss weights repair that. Models without
+batch statistics (LayerNorm, GroupNorm, BatchNorm in eval mode) have no such problem; dropout draws
+other masks.
 """
 
 from __future__ import annotations
@@ -35,23 +38,24 @@ WeightOf = Callable[[Any], float | Tensor]
 def micro_batches(
     batch: Any, size: int, *, weight_of: WeightOf | None = None
 ) -> Iterator[tuple[Any, float]]:
-    """A loaded batch in pieces of at most ``size`` samples, each with its weight |piece| / |batch|.
+    """Cut a loaded batch into pieces of at most ``size`` samples, and give each its loss weight.
 
-    Multiply the mean loss of each piece by its weight and call ``backward()``; the gradients add up
-    to that of the whole batch, to rounding, for models without BatchNorm. (With BatchNorm each
-    piece is normalised by its own statistics: another algorithm; see the module's text.)
+    The loss weight of a piece is |piece| / |batch|. Multiply the mean loss of each piece by it and
+    call ``backward()``. The gradients then add up to that of the whole batch, to rounding, for
+    models without BatchNorm. (BatchNorm normalises each piece by the statistics of that piece,
+    which is another algorithm; see the module's text.)
 
     Args:
         batch: a tensor, or tuples, lists and dicts of tensors, samples along the first dimension.
         size: the most samples in a piece, >= 1.
-        weight_of: for a loss that is not the mean over samples: takes a piece, returns the number,
-            >= 0, of what its loss is the mean of. For ``cross_entropy`` with ``ignore_index``:
-            ``lambda piece: (piece[1] != ignore_index).sum()``; with class weights ``w``:
-            ``lambda piece: w[piece[1]].sum()``.
+        weight_of: for a loss that is not the mean over samples: a function that takes a piece and
+            returns the number, >= 0, of terms in the mean. For ``cross_entropy`` it is, with
+            ``ignore_index``, ``lambda piece: (piece[1] != ignore_index).sum()``, and, with class
+            weights ``w``, ``lambda piece: w[piece[1]].sum()``.
 
     Yields:
-        (piece, weight): the piece built like the batch, its tensors views of the batch's. A piece
-        of weight 0, whose mean loss is NaN, is left out.
+        (piece, loss weight): the piece is built like the batch, and its tensors are views of the
+        batch's. The function leaves out a piece of weight 0, whose mean loss is NaN.
 
     Raises:
         ValueError: if ``size`` is not positive, the tensors' first dimensions differ, the batch is
@@ -88,10 +92,11 @@ def micro_batches(
 def accumulate(
     loader: Iterable[Any], sampler: PlanBatchSampler, *, weight_of: WeightOf | None = None
 ) -> Iterator[Iterator[tuple[Any, float]]]:
-    """One epoch of a loader, grouped by optimizer step, its pieces with their weights.
+    """Group an epoch of a loader by optimizer steps, and give each piece its loss weight.
 
-    For batches that must never be loaded whole: the sampler has a ``micro_batch_size``, the loader
-    yields pieces, and this puts the pieces of each step together, lazily, one in memory at a time::
+    Use it for batches that must never be loaded whole: the sampler has a ``micro_batch_size``, the
+    loader yields pieces, and this function groups the pieces of each step, lazily, with one piece
+    in memory at a time::
 
         sampler = PlanBatchSampler(plan, micro_batch_size=256)  # 4096 comes as 16 x 256
         loader = DataLoader(dataset, batch_sampler=sampler)
@@ -104,19 +109,21 @@ def accumulate(
                 scheduler.step()
 
     The accumulated gradient is the mean over the step's batch, to rounding, for models without
-    BatchNorm (why not with it: see the module's text). With several replicas the weights also make
-    ``DistributedDataParallel``'s average the mean over the global batch; all replicas have the same
-    number of pieces in a step, ``len(sampler.weights(step))``, so all but the last may run under
-    ``model.no_sync()``. Without a ``micro_batch_size`` every step has one piece.
+    BatchNorm (the module's text says why not with it). With several replicas the loss weights also
+    make the average of ``DistributedDataParallel`` the mean over the global batch. All replicas
+    have the same number of pieces in a step, ``len(sampler.loss_weights(step))``, so all pieces but
+    the last may run under ``model.no_sync()``. Without a ``micro_batch_size`` every step has one
+    piece.
 
     Args:
         loader: a ``DataLoader`` that draws from ``sampler``; iterated once, so for one epoch.
         sampler: its batch sampler.
         weight_of: as for :func:`micro_batches`. The pieces of a step are all loaded before the
-            first is yielded then, because the weights need their sum. For one replica only.
+            first is yielded then, because the loss weights need their sum. For one replica only.
 
     Yields:
-        For every step an iterator of (batch as loaded, weight). Pieces not taken are skipped.
+        For every step an iterator of (batch as loaded, loss weight). Pieces that the caller does
+        not take are skipped.
 
     Raises:
         ValueError: if the loader has another batch sampler, or another number of samples or of
@@ -166,7 +173,7 @@ def _steps(
     steps = sampler.coming_steps()  # before iter(): with workers, that already draws batches
     batches = iter(loader)
     for step in steps:
-        pieces = _pieces(batches, sampler.weights(step), step)
+        pieces = _pieces(batches, sampler.loss_weights(step), step)
         if weight_of is not None:
             pieces = _weighted([piece for piece, _ in pieces], weight_of)
         yield pieces
@@ -194,7 +201,7 @@ def _pieces(batches: Iterator[Any], weights: list[float], step: int) -> Iterator
 
 
 def _weighted(pieces: list[Any], weight_of: WeightOf) -> Iterator[tuple[Any, float]]:
-    """The pieces with their shares of the sum, without those of weight 0."""
+    """Yield the pieces that have a weight, each with its part of the sum of weights."""
     weights = [_number(weight_of(piece)) for piece in pieces]
     total = sum(weights)
     if total == 0:
@@ -207,13 +214,13 @@ def _weighted(pieces: list[Any], weight_of: WeightOf) -> Iterator[tuple[Any, flo
 
 
 def _number(value: Any) -> float:
-    fix = "return the number of what the piece's loss is the mean of"
+    fix = "return the number of terms in the mean of the piece's loss"
     plain = value.item() if getattr(value, "shape", None) == () else value
     return number("weight_of(piece)", plain, at_least=0, fix=fix)
 
 
 def _length(data: Any) -> int | None:
-    """The number of samples of a data set, None where it does not say."""
+    """Return the number of samples of a data set, or None if it does not tell its length."""
     try:
         return len(data)
     except (TypeError, NotImplementedError):

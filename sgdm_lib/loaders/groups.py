@@ -1,4 +1,4 @@
-"""How the parameter groups of an optimizer follow a plan: their own values, and their ratios."""
+"""Rules by which the parameter groups of an optimizer follow a plan."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ NAMES = ("lr", "momentum", "nu")
 
 
 class GroupRule(NamedTuple):
-    """How a parameter group follows the plan."""
+    """The rule by which a parameter group follows the plan."""
 
     ratio: float
-    """Its lr over the plan's; exactly 1.0 where it has no lr of its own."""
+    """The group's lr divided by the plan's; exactly 1.0 where the group has no lr of its own."""
     names: tuple[str, ...]
-    """Which of momentum and nu it takes from the plan."""
+    """Which of momentum and nu the group takes from the plan."""
 
 
 def check_momentum(optimizer: Optimizer, plan: TrainingPlan) -> None:
-    """Refuse an optimizer without momentum for a plan with some (ValueError)."""
+    """Raise ValueError if the plan has momentum and the optimizer was made without."""
     # Only 0 is refused: it is what an optimizer without momentum has, and a plan's default of 0.9
     # would silently give it one.
     planned = plan.at(0)["momentum"]
@@ -36,7 +36,7 @@ def check_momentum(optimizer: Optimizer, plan: TrainingPlan) -> None:
 
 
 def note_initial_values(optimizer: Optimizer) -> None:
-    """Keep what groups and defaults were given, as ``initial_lr`` and so on, apart from what moves.
+    """Save the values that groups and defaults were given, as ``initial_lr`` and so on.
 
     Groups may share a tensor lr with ``optimizer.defaults``. NumPy's numbers become Python's, so
     that a saved state can be loaded with ``weights_only=True``.
@@ -47,16 +47,16 @@ def note_initial_values(optimizer: Optimizer) -> None:
                 values[name] = _plain(values[name])
     for name in NAMES:
         if name in optimizer.defaults:
-            optimizer.defaults[name] = copied(optimizer.defaults[name])
+            optimizer.defaults[name] = copy_of(optimizer.defaults[name])
     for group in optimizer.param_groups:
         for name in NAMES:
             if name in group:
                 initial = f"initial_{name}"
-                group[initial] = _plain(group.get(initial, copied(group[name])))
+                group[initial] = _plain(group.get(initial, copy_of(group[name])))
 
 
 def group_rules(optimizer: Optimizer) -> dict[Tensor | None, GroupRule]:
-    """The rule of every group; where all groups have the same value, all follow the plan."""
+    """Return the rule of every group; where all have one value, all follow the plan."""
     groups, defaults = optimizer.param_groups, dict(optimizer.defaults)
     for name in NAMES:  # also a single group whose values a checkpoint has brought
         own = {float(group[f"initial_{name}"]) for group in groups if name in group}
@@ -66,12 +66,12 @@ def group_rules(optimizer: Optimizer) -> dict[Tensor | None, GroupRule]:
 
 
 def group_rule(group: dict[str, Any], defaults: dict[str, Any]) -> GroupRule:
-    """The rule of a group, from its initial values and the optimizer's defaults.
+    """Return the rule of a group, from its initial values and the optimizer's defaults.
 
     Raises:
         ValueError: if the group has an lr and the optimizer's is 0.
     """
-    # once a group: reading a tensor back would stall a GPU
+    # read once for each group: reading a tensor back makes a GPU wait
     lr = float(group["initial_lr"])
     common = float(defaults.get("lr", lr))
     if common == 0 != lr:
@@ -89,7 +89,7 @@ def group_rule(group: dict[str, Any], defaults: dict[str, Any]) -> GroupRule:
 
 
 def group_key(group: dict[str, Any]) -> Tensor | None:
-    """What tells groups apart, also after a load (which replaces the dicts) or a copy."""
+    """Return a key that identifies a group, also after a load, which replaces the dicts."""
     params = group["params"]
     return params[0] if params else None
 
@@ -98,13 +98,13 @@ def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, Real) else value
 
 
-def copied(value: Any) -> Any:
-    """A tensor's copy; anything else as it is."""
+def copy_of(value: Any) -> Any:
+    """Return a copy of a tensor; anything else as it is."""
     return value.clone() if isinstance(value, Tensor) else value
 
 
-def put(group: dict[str, Any], name: str, value: float | Tensor) -> None:
-    """Set a group's value: a tensor is filled in place, a float replaced."""
+def set_value(group: dict[str, Any], name: str, value: float | Tensor) -> None:
+    """Set a value of a group: fill a tensor in place, replace a float."""
     if isinstance(group[name], Tensor):
         group[name].fill_(value)
     else:

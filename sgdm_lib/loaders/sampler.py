@@ -1,4 +1,4 @@
-"""A batch sampler that follows a training plan."""
+"""The batch sampler that follows a training plan."""
 
 from __future__ import annotations
 
@@ -13,59 +13,40 @@ from torch.utils.data import Sampler
 from sgdm_lib.checks import integer
 from sgdm_lib.data import epoch_permutation
 from sgdm_lib.loaders.shares import Shares
-from sgdm_lib.loaders.state import Place, Running, checked_plan, checked_step, processes
+from sgdm_lib.loaders.state import (
+    Iteration,
+    PieceIndex,
+    check_replicas_are_given,
+    checked_plan,
+    checked_sampler_state,
+    processes,
+)
 from sgdm_lib.plan import TrainingPlan
 
 
 class PlanBatchSampler(Sampler[list[int]]):
-    """The batches of a training plan, for ``DataLoader(dataset, batch_sampler=...)``.
+    """A batch sampler that yields the batches of a training plan.
 
-    Epoch k visits the samples in the order ``epoch_permutation(n_train, seed, k)``, which depends
-    on (seed, k) alone, cut into batches of the plan's size for that epoch; the last one takes what
-    is left. The first ``iter()`` is epoch 0 and each new one the next epoch, or the one that
-    :meth:`set_epoch` names. The only state is the place in the plan, so :meth:`resume_at` and
-    :meth:`load_state_dict` go on in the middle of an epoch with exactly the batches that an
-    uninterrupted run would have seen. It works with workers, persistent workers and prefetching:
-    an epoch counts as begun when its first batch is drawn. Give each loader its own sampler.
+    Use it as ``DataLoader(dataset, batch_sampler=PlanBatchSampler(plan))``. Epoch k visits the
+    samples in the order ``epoch_permutation(n_train, seed, k)``, which depends on (seed, k) alone.
+    The sampler cuts this order into batches of the plan's size for that epoch; the last batch takes
+    what is left. The first ``iter()`` is epoch 0 and each new one is the next epoch, or the epoch
+    that :meth:`set_epoch` names. The only state is the position in the plan, so :meth:`resume_at`
+    and :meth:`load_state_dict` go on in the middle of an epoch with exactly the batches of an
+    uninterrupted run. Workers, persistent workers and prefetching are allowed: an epoch begins when
+    its first batch is drawn. Give each loader its own sampler.
 
-    **Resuming with the same bits.** The sampler leaves the global random state alone; a
-    ``DataLoader`` does not: each ``iter()`` takes its workers' seed from it, so that dropout draws
-    other masks after a start in mid-epoch. Pass ``DataLoader(..., generator=torch.Generator())``.
-    Random transforms inside workers begin anew with the workers.
-
-    **Replicas.** Replica r of R loads the samples r, r + R, r + 2R, ... of each global batch B: the
-    shares are disjoint, together they are B, and their sizes differ by one at most; nothing is
-    dropped, nothing counted twice. Shares of different sizes make the plain average over replicas
-    (what ``DistributedDataParallel`` computes) differ from the mean gradient over B, so multiply
-    the local mean loss of a share S by its weight R |S| / |B| (:meth:`weights`):
-
-        (1/R) sum_r (R |S_r| / |B|) (mean gradient over S_r)  =  mean gradient over B.
-
-    The weights are all 1 where R divides |B|. A replica whose share is empty (a batch smaller than
-    R) loads the batch's first sample with weight 0, so that every replica takes part in every step.
-    Where ``torch.distributed`` runs several processes, ``num_replicas`` must be given: left out,
-    every process would do the same work.
-
-    **Frameworks that share out batches themselves** (Accelerate's ``prepare``, Fabric's
-    ``setup_dataloaders``) would share the shares once more. Do not pass them the loader, only the
-    model and the optimizer.
-
-    **Micro-batches.** With ``micro_batch_size`` a share comes in pieces of at most that many
-    samples; :func:`~sgdm_lib.loaders.accumulate` groups the pieces of a step and gives each its
-    weight. Every replica has the same number of pieces in a step (a missing one is replaced by a
-    sample of weight 0).
-
-    **Whole run.** Some trainers ask once how long an epoch is and take every epoch for as long.
-    With ``whole_run=True`` one ``iter()`` goes through all epochs of the plan and the length is the
-    whole run's: to such a trainer the run is one epoch (evaluate and save by steps then).
+    The text of :mod:`sgdm_lib.loaders` says how to resume with the same bits, how replicas share
+    each batch, how micro-batches divide it, and how to serve a trainer that expects epochs of equal
+    length.
 
     Args:
         plan: the plan; indices run over its ``n_train`` samples.
-        seed: the order's seed, 0 .. 2**32 - 1, the same in every replica.
+        seed: seed of the order, 0 .. 2**32 - 1; all replicas need the same seed.
         shuffle: False visits the samples in the data set's own order in every epoch.
         micro_batch_size: the most samples to load at once, >= 1; None: a replica's whole share.
-        num_replicas: number of processes that share each batch, >= 1; None: this one alone.
-        rank: which of them this one is, 0 .. ``num_replicas`` - 1.
+        num_replicas: how many processes share each batch, >= 1; None: only this process.
+        rank: the number of this process among them, 0 .. ``num_replicas`` - 1.
         whole_run: one ``iter()`` runs to the end of the plan; :meth:`set_epoch` does nothing then.
         data: the data set, if its length is to be compared with the plan's ``n_train``.
 
@@ -85,7 +66,7 @@ class PlanBatchSampler(Sampler[list[int]]):
     [[4, 5, 6, 7], [8, 9]]
     >>> list(PlanBatchSampler(plan, shuffle=False, num_replicas=3, rank=1))
     [[1], [5], [9]]
-    >>> PlanBatchSampler(plan, shuffle=False, num_replicas=3, rank=1).weights(0)
+    >>> PlanBatchSampler(plan, shuffle=False, num_replicas=3, rank=1).loss_weights(0)
     [0.75]
     """
 
@@ -121,9 +102,9 @@ class PlanBatchSampler(Sampler[list[int]]):
         self.rank = integer("rank", rank, at_least=0, at_most=self.num_replicas - 1, fix=fix)
         self.whole_run = whole_run
         self._shares = Shares(plan, self.num_replicas, self.rank, micro_batch_size)
-        self._start = Place(0)
+        self._start = PieceIndex(0)
         self._announced = False
-        self._running: Running | None = None
+        self._running: Iteration | None = None
 
     @property
     def next_step(self) -> int:
@@ -145,12 +126,12 @@ class PlanBatchSampler(Sampler[list[int]]):
 
     @property
     def batch_size(self) -> int:
-        """Not there: a plan's batches have many sizes. See ``plan.batch_sizes``.
+        """There is no such number, because a plan has many batch sizes; see ``plan.batch_sizes``.
 
         Raises:
             AttributeError: always in a single process.
-            ValueError: with several processes, where only a framework that is about to share out
-                the batches a second time reads it.
+            ValueError: with several processes, because only a framework that is about to share out
+                the batches a second time reads it there.
         """
         if processes() > 1:
             raise ValueError(
@@ -162,9 +143,9 @@ class PlanBatchSampler(Sampler[list[int]]):
         raise AttributeError("a PlanBatchSampler has no single batch_size: see plan.batch_sizes")
 
     def coming_steps(self) -> range:
-        """The global steps of the next ``iter()``: from ``next_step`` to the end of its epoch.
+        """Return the global steps of the next ``iter()``, from ``next_step`` to the epoch's end.
 
-        (To the end of the plan with ``whole_run``.)
+        With ``whole_run`` they go on to the end of the plan.
 
         Raises:
             ValueError: if the plan is at its end.
@@ -194,7 +175,7 @@ class PlanBatchSampler(Sampler[list[int]]):
         if self.whole_run:
             return
         if self.epoch != epoch:
-            self._start = Place(first)
+            self._start = PieceIndex(first)
         self._announced, self._running = True, None
 
     def resume_at(self, step: int) -> None:
@@ -208,25 +189,25 @@ class PlanBatchSampler(Sampler[list[int]]):
         """
         fix = "give the number of optimizer steps done so far"
         total = self.plan.total_steps
-        self._go_to(Place(integer("step", step, at_least=0, at_most=total, fix=fix)))
+        self._go_to(PieceIndex(integer("step", step, at_least=0, at_most=total, fix=fix)))
 
     def state_dict(self) -> dict[str, Any]:
-        """The place of the next batch that has not been drawn, as plain data.
+        """Return the position of the next batch that nobody has drawn, as plain data.
 
-        ``StatefulDataLoader`` saves and loads it by itself. Beside another loader with workers the
-        sampler is ahead of the loop, which draws batches before they are used: save the number of
+        ``StatefulDataLoader`` saves and loads it by itself. Another loader with workers draws
+        batches before the loop uses them, so the sampler is ahead of the loop: save the number of
         optimizer steps then, and call :meth:`resume_at`.
 
         Returns:
-            ``step`` and ``piece`` of the next batch; ``pieces``, into how many the step is cut;
-            ``at_end``, whether all batches of the running epoch have been drawn but its end not
-            been reached (the next ``iter()`` is empty then); ``plan``, ``seed`` and ``shuffle``,
-            which must be the same where the state is loaded.
+            ``step`` and ``piece`` of the next batch; ``pieces``, the number of pieces of the step;
+            ``at_end``, whether all batches of the running epoch are drawn but its end is not
+            reached (the next ``iter()`` is empty then); ``plan``, ``seed`` and ``shuffle``, which
+            must be the same where the state is loaded.
         """
         start = self._running.place if self._running and self._running.drawing else self._start
         pieces = len(self._shares.pieces(start.step)) if start.piece else 1
-        same = {name: getattr(self, name) for name in ("seed", "shuffle")}
-        return {**start._asdict(), "pieces": pieces, "plan": self.plan.fingerprint, **same}
+        same = {"plan": self.plan.fingerprint, "seed": self.seed, "shuffle": self.shuffle}
+        return {**start._asdict(), "pieces": pieces, **same}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Start the next ``iter()`` with the batch that a saved state names.
@@ -238,60 +219,33 @@ class PlanBatchSampler(Sampler[list[int]]):
         Raises:
             ValueError: if it belongs to another plan, seed or order, or is no such state.
         """
-        needs = ("step", "piece", "pieces", "at_end", "plan", "seed", "shuffle")
-        step = checked_step(state_dict, self.plan, type(self).__name__, needs)
-        for name in ("seed", "shuffle"):
-            if state_dict.get(name) != getattr(self, name):
-                raise ValueError(
-                    f"{name} of the state must be {getattr(self, name)}, the sampler's, got "
-                    f"{state_dict.get(name)!r}: build the sampler with that of the saved one"
-                )
-        last = max(self.plan.total_steps - 1, 0)
-        pieces = len(self._shares.pieces(min(step, last)))
-        if state_dict["piece"] and state_dict["pieces"] != pieces:
-            raise ValueError(
-                f"step {step} must come in {pieces} pieces, got a state between pieces of "
-                f"{state_dict['pieces']}: give the sampler the micro_batch_size and num_replicas "
-                "of the saved one, or call resume_at"
-            )
-        piece = integer("piece of the state", state_dict["piece"], at_least=0, at_most=pieces - 1)
-        self._go_to(Place(step, piece, bool(state_dict["at_end"])))
+        same = {"seed": self.seed, "shuffle": self.shuffle}
+        self._go_to(checked_sampler_state(state_dict, self._shares, same))
 
-    def _go_to(self, start: Place) -> None:
+    def _go_to(self, start: PieceIndex) -> None:
         self._start, self._announced, self._running = start, False, None
 
     def _check_processes(self) -> None:
-        if self._alone and processes() > 1:
-            raise ValueError(
-                f"num_replicas must be given where torch.distributed runs {processes()} processes, "
-                "got None: pass num_replicas=torch.distributed.get_world_size() and "
-                "rank=torch.distributed.get_rank() to share out each batch, or num_replicas=1 if "
-                "each process trains a run of its own"
-            )
+        if self._alone:
+            check_replicas_are_given(processes())
 
-    def weights(self, step: int) -> list[float]:
-        """The weight of each piece that this replica loads in a step.
+    def loss_weights(self, step: int) -> list[float]:
+        """Return the loss weight of each piece that this replica loads in a step.
 
-        R |piece| / |B|, for R replicas and the global batch B: multiply the mean loss over the
-        piece by it, and the gradients, summed over pieces and averaged over replicas, are the mean
-        gradient over B.
+        The loss weight is R |piece| / |B|, for R replicas and the global batch B. Multiply the mean
+        loss over the piece by it: the gradients, summed over pieces and averaged over replicas, are
+        then the mean gradient over B.
 
         Args:
             step: global step, from 0.
 
         Returns:
-            One number a piece; ``[1.0]`` for one replica without micro-batches.
+            One number for each piece; ``[1.0]`` for one replica without micro-batches.
 
         Raises:
             ValueError: if the plan has no such step.
         """
-        return self._shares.weights(step)
-
-    def _order(self, epoch: int) -> Tensor:
-        n = self.plan.n_train
-        if self.shuffle:
-            return epoch_permutation(n, self.seed, epoch)
-        return torch.arange(n, device="cpu")
+        return self._shares.loss_weights(step)
 
     def __iter__(self) -> Iterator[list[int]]:
         if self._running:  # whoever asks for the state now means the iteration to come
@@ -302,21 +256,22 @@ class PlanBatchSampler(Sampler[list[int]]):
         # All in the generator's body, so that nothing happens until the first batch is drawn: a
         # DataLoader with workers calls iter() twice for its first epoch and drops one of the two.
         self._check_processes()
-        steps, first_piece = self.coming_steps(), self._start.piece
-        running = Running(self._start, self._announced, self._coming_batches())
+        steps = self.coming_steps()
+        first_piece = self._start.piece
+        running = Iteration(self._start, self._announced, self._coming_batches())
         self._running = running
-        self._start, self._announced = Place(steps.stop), False
+        self._start, self._announced = PieceIndex(steps.stop), False
         try:
             for step in steps:
-                at = self.plan.position(step)
-                if step == steps.start or at.step_in_epoch == 0:
-                    order = self._order(at.epoch)
+                position = self.plan.position(step)
+                if step == steps.start or position.step_in_epoch == 0:
+                    order = self._order(position.epoch)
                 pieces = list(enumerate(self._shares.pieces(step)))
                 for i, piece in pieces[first_piece if step == steps.start else 0 :]:
-                    piece = piece if len(piece) else range(at.first, at.first + 1)
+                    piece = piece if len(piece) else range(position.first, position.first + 1)
                     last = i == len(pieces) - 1
                     at_end = last and step == steps.stop - 1
-                    running.place = Place(step + last, 0 if last else i + 1, at_end)
+                    running.place = PieceIndex(step + last, 0 if last else i + 1, at_end)
                     running.drawing = True
                     yield order[piece.start : piece.stop : piece.step].tolist()
             running.drawing = False
@@ -324,7 +279,9 @@ class PlanBatchSampler(Sampler[list[int]]):
             running.over = True
 
     def __len__(self) -> int:
-        """Batches of the running epoch, else of the next; pieces, with micro-batches.
+        """Return the number of batches of the running epoch, or of the next one if none runs.
+
+        With micro-batches it counts pieces.
 
         An epoch runs from its first batch to its last. After that, the length is that of the next
         epoch (0 at the end of the plan), unless :meth:`set_epoch` announced the one that is over:
@@ -339,6 +296,12 @@ class PlanBatchSampler(Sampler[list[int]]):
         if self._running and (self._running.announced or not self._running.over):
             return self._running.length
         return self._coming_batches()
+
+    def _order(self, epoch: int) -> Tensor:
+        n = self.plan.n_train
+        if not self.shuffle:
+            return torch.arange(n, device="cpu")
+        return epoch_permutation(n, self.seed, epoch)
 
     def _coming_batches(self) -> int:
         start = self._start

@@ -1,4 +1,4 @@
-"""The plan step by step: what the batch size is now, and what the optimizer's groups hold."""
+"""Schedulers that set the batch size and the optimizer's values to those of the plan."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from torch.optim.lr_scheduler import LRScheduler
 from sgdm_lib.loaders.groups import (
     GroupRule,
     check_momentum,
-    copied,
+    copy_of,
     group_key,
     group_rule,
     group_rules,
     note_initial_values,
-    put,
+    set_value,
 )
 from sgdm_lib.loaders.state import checked_plan, checked_step, processes
 from sgdm_lib.plan import Position, TrainingPlan
 
 
 class BatchSizeScheduler:
-    """The batch size as a scheduler: ``step()`` after each optimizer step, as for a learning rate.
+    """A scheduler of the batch size, for loops that cut their own batches.
 
-    For loops that cut their own batches. The state is the number of steps done; everything else
-    follows from the plan.
+    Call ``step()`` after each optimizer step, as for a learning rate. The state is the number of
+    steps done; everything else follows from the plan.
 
     Args:
         plan: the plan to follow.
@@ -34,8 +34,8 @@ class BatchSizeScheduler:
     >>> from sgdm_lib.schedules import StageGrowth
     >>> scheduler = BatchSizeScheduler(TrainingPlan(10, 2, StageGrowth(4, 2, every=1), lr=0.1))
     >>> while not scheduler.finished:
-    ...     at = scheduler.position
-    ...     print(scheduler.epoch, scheduler.batch_size, list(range(at.first, at.last)))
+    ...     batch = scheduler.position
+    ...     print(scheduler.epoch, scheduler.batch_size, list(range(batch.first, batch.last)))
     ...     scheduler.step()
     0 4 [0, 1, 2, 3]
     0 4 [4, 5, 6, 7]
@@ -64,7 +64,7 @@ class BatchSizeScheduler:
 
     @property
     def batch_size(self) -> int:
-        """Nominal size of the next batch; after the end, of the last one."""
+        """The nominal size of the next batch; after the end, that of the last batch."""
         return int(self.plan.batch_sizes[min(self.epoch, self.plan.epochs - 1)])
 
     @property
@@ -81,7 +81,7 @@ class BatchSizeScheduler:
         self._step = self.position.step + 1
 
     def state_dict(self) -> dict[str, Any]:
-        """``step``, the number of steps done, and ``plan``, the plan's fingerprint."""
+        """Return ``step``, the number of steps done, and ``plan``, the plan's fingerprint."""
         return {"step": self._step, "plan": self.plan.fingerprint}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -97,11 +97,11 @@ class BatchSizeScheduler:
 
 
 class PlanLR(LRScheduler):
-    """An optimizer that follows the plan: ``step()`` after each optimizer step.
+    """A scheduler that makes an optimizer follow the plan.
 
-    Sets ``lr`` and, in groups that have them, ``momentum`` and ``nu`` to the plan's values of the
-    coming step. Floats are replaced, tensors filled in place, so a compiled step sees them. After
-    the last step the values stay.
+    Call ``step()`` after each optimizer step. It sets ``lr`` and, in groups that have them,
+    ``momentum`` and ``nu`` to the plan's values of the coming step. It replaces floats and fills
+    tensors in place, so a compiled step sees the values. After the last step the values stay.
 
     **Groups with values of their own.** A group that was given its own lr keeps its ratio to the
     optimizer's: with ``lr=0.1`` for all and 0.01 for one group, that group follows the plan at a
@@ -135,8 +135,8 @@ class PlanLR(LRScheduler):
     def __init__(self, optimizer: Optimizer, plan: TrainingPlan) -> None:
         self.plan = checked_plan(plan)
         self._last_step = plan.total_steps - 1
-        self._epoch, self._epoch_steps = -1, range(0)  # whose values are at hand
-        self._at = 0  # which of them is the present step's
+        self._epoch, self._epoch_steps = -1, range(0)  # the epoch whose values are kept
+        self._index = 0  # the present step among them
         self._values: dict[str, list[float]] = {}
         self._rules: dict[Tensor | None, GroupRule] = {}
         self._groups: list[int] = []  # ids of the groups that _in_order belongs to
@@ -165,16 +165,16 @@ class PlanLR(LRScheduler):
         return self.plan.total_steps
 
     def get_lr(self) -> list[float | Tensor]:
-        """The plan's lr for every group at the present step."""
-        self._at = self._place()
-        lr = self._values["lr"][self._at]
+        """Return the plan's lr for every group at the present step."""
+        self._index = self._index_in_epoch()
+        lr = self._values["lr"][self._index]
         return [lr * rule.ratio for rule in self._rules_of_groups()]
 
     def step(self, epoch: int | None = None) -> None:
         """Set the values of the next step.
 
         Args:
-            epoch: deprecated in torch and best left out: the step to go to.
+            epoch: the step to go to; torch has deprecated this argument, so leave it out.
 
         Raises:
             ValueError: if the plan is at its end.
@@ -188,7 +188,7 @@ class PlanLR(LRScheduler):
         self._set_momentum_and_nu()
 
     def state_dict(self) -> dict[str, Any]:
-        """``step``, the number of steps done, and ``plan``, the plan's fingerprint."""
+        """Return ``step``, the number of steps done, and ``plan``, the plan's fingerprint."""
         return {"step": self.last_epoch, "plan": self.plan.fingerprint}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -203,12 +203,12 @@ class PlanLR(LRScheduler):
         self.last_epoch = checked_step(state_dict, self.plan, type(self).__name__)
         self._step_count = self.last_epoch + 1
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            put(group, "lr", lr)
-        self._last_lr = [copied(group["lr"]) for group in self.optimizer.param_groups]
+            set_value(group, "lr", lr)
+        self._last_lr = [copy_of(group["lr"]) for group in self.optimizer.param_groups]
         self._set_momentum_and_nu()
 
-    def _place(self) -> int:
-        """Where in ``_values`` the present step is; an epoch's are worked out together."""
+    def _index_in_epoch(self) -> int:
+        """Return the index of the present step in ``_values``, which holds an epoch's values."""
         step = min(self.last_epoch, self._last_step)
         if step not in self._epoch_steps:
             epoch, first = self._epoch + 1, self._epoch_steps.stop  # the usual case
@@ -221,7 +221,7 @@ class PlanLR(LRScheduler):
         return step - self._epoch_steps.start
 
     def _rules_of_groups(self) -> list[GroupRule]:
-        """The rule of every group; a group that is new gets its own now."""
+        """Return the rule of every group, and give a rule to groups that are new."""
         groups = self.optimizer.param_groups
         present = [id(group) for group in groups]
         if present != self._groups:
@@ -229,14 +229,14 @@ class PlanLR(LRScheduler):
             for group in groups:
                 if group_key(group) not in self._rules:
                     self._rules[group_key(group)] = group_rule(group, self.optimizer.defaults)
-            self.base_lrs = [copied(group["initial_lr"]) for group in groups]
+            self.base_lrs = [copy_of(group["initial_lr"]) for group in groups]
             self._in_order = [self._rules[group_key(group)] for group in groups]
             self._groups = present
         return self._in_order
 
     def _set_momentum_and_nu(self) -> None:
-        """As for lr; get_lr has just found the place and the rules."""
+        """Set momentum and nu; ``get_lr`` has just found the index and the rules."""
         for group, rule in zip(self.optimizer.param_groups, self._in_order, strict=True):
             for name in rule.names:
                 if name in self._values:
-                    put(group, name, self._values[name][self._at])
+                    set_value(group, name, self._values[name][self._index])

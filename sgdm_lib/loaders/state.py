@@ -1,18 +1,19 @@
-"""What samplers and schedulers share: places in a plan, checks of plans and of saved states."""
+"""Positions of a sampler in a plan, and checks of plans, of saved states and of processes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 
 from sgdm_lib.checks import integer
+from sgdm_lib.loaders.shares import Shares
 from sgdm_lib.plan import TrainingPlan
 
 
-class Place(NamedTuple):
+class PieceIndex(NamedTuple):
     """Where an ``iter()`` starts: a piece of a step, or the end of an epoch that still runs."""
 
     step: int
@@ -21,23 +22,23 @@ class Place(NamedTuple):
 
 
 @dataclass
-class Running:
-    """An ``iter()`` that has been begun."""
+class Iteration:
+    """The state of an ``iter()`` that has begun."""
 
-    place: Place
-    """Of the next batch."""
+    place: PieceIndex
+    """The piece that comes next."""
     announced: bool
-    """Whether set_epoch named its epoch."""
+    """Whether ``set_epoch`` named the epoch."""
     length: int
-    """How many batches it has in all."""
+    """The number of batches of the whole iteration."""
     drawing: bool = True
-    """False once its end has been reached, or another one is asked for."""
+    """False once its end is reached, or somebody asks for another iteration."""
     over: bool = False
     """Whether it will yield nothing more."""
 
 
 def checked_plan(plan: Any) -> TrainingPlan:
-    """Refuse what is no plan (ValueError)."""
+    """Return the plan; raise ValueError if it is no TrainingPlan."""
     if not isinstance(plan, TrainingPlan):
         raise ValueError(
             f"plan must be a TrainingPlan, got {plan!r}: build one with TrainingPlan(n_train, ...)"
@@ -48,7 +49,7 @@ def checked_plan(plan: Any) -> TrainingPlan:
 def checked_step(
     state: Any, plan: TrainingPlan, owner: str, needs: Sequence[str] = ("step", "plan")
 ) -> int:
-    """The step of a saved state; ValueError if the state is none, or belongs to another plan."""
+    """Return the step of a saved state; raise ValueError if it is no state of this plan."""
     if not isinstance(state, dict) or not set(needs) <= state.keys():
         found = sorted(state) if isinstance(state, dict) else type(state).__name__
         raise ValueError(
@@ -64,8 +65,47 @@ def checked_step(
     return integer("step of the state", state["step"], at_least=0, at_most=plan.total_steps)
 
 
+def checked_sampler_state(state: Any, shares: Shares, same: Mapping[str, Any]) -> PieceIndex:
+    """Return where a saved state starts; raise ValueError if it does not fit the sampler.
+
+    Args:
+        state: what the sampler's ``state_dict()`` returned.
+        shares: the sampler's shares.
+        same: the values of the sampler that the state must have as well.
+    """
+    needs = ("step", "piece", "pieces", "at_end", "plan", *same)
+    step = checked_step(state, shares.plan, "PlanBatchSampler", needs)
+    for name, value in same.items():
+        if state[name] != value:
+            raise ValueError(
+                f"{name} of the state must be {value}, the sampler's, got {state[name]!r}: build "
+                "the sampler with that of the saved one"
+            )
+    last = max(shares.plan.total_steps - 1, 0)
+    pieces = len(shares.pieces(min(step, last)))
+    if state["piece"] and state["pieces"] != pieces:
+        raise ValueError(
+            f"step {step} must come in {pieces} pieces, got a state between pieces of "
+            f"{state['pieces']}: give the sampler the micro_batch_size and num_replicas "
+            "of the saved one, or call resume_at"
+        )
+    piece = integer("piece of the state", state["piece"], at_least=0, at_most=pieces - 1)
+    return PieceIndex(step, piece, bool(state["at_end"]))
+
+
+def check_replicas_are_given(number: int) -> None:
+    """Raise ValueError if several processes run, since each would do the same work."""
+    if number > 1:
+        raise ValueError(
+            f"num_replicas must be given where torch.distributed runs {number} processes, "
+            "got None: pass num_replicas=torch.distributed.get_world_size() and "
+            "rank=torch.distributed.get_rank() to share out each batch, or num_replicas=1 if "
+            "each process trains a run of its own"
+        )
+
+
 def processes() -> int:
-    """How many processes ``torch.distributed`` has in this run; 1 where it is not in use."""
+    """Return how many processes ``torch.distributed`` runs; 1 where it is not in use."""
     distributed = torch.distributed
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_world_size()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import nn
 
 from sgdm_lib import checks
-from sgdm_lib.models.draws import own_draws
+from sgdm_lib.models.initialization import seeded_initialization
 from sgdm_lib.models.resnet import ResNet18, WideResNet
 from sgdm_lib.models.small import CNN, MLP
 
@@ -55,5 +55,5 @@ def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) ->
     )
     classes = checks.integer("classes", classes, at_least=2)
     seed = checks.integer("seed", seed, at_least=0, at_most=2**32 - 1)
-    with own_draws(seed):
+    with seeded_initialization(seed):
         return _MAKERS[name]((channels, height, width), classes)

@@ -1,4 +1,4 @@
-"""What the optimizers share: checks, zero buffers, coupled weight decay, lists for foreach."""
+"""The base class of the optimizers: checks, buffers, weight decay and lists for foreach."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from torch.optim import Optimizer
 from sgdm_lib.checks import number
 
 Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+Tensors = list[Tensor]
+Values = dict[str, Any]
 # The allowed range of each hyperparameter, and what to do about a value outside.
 RANGES: dict[str, dict[str, Any]] = {
     "lr": {"at_least": 0, "fix": "use a learning rate such as 0.1"},
@@ -22,9 +24,21 @@ RANGES: dict[str, dict[str, Any]] = {
 
 
 class MomentumOptimizer(Optimizer):
-    """What the three share: checks, a zero buffer per parameter, coupled weight decay, foreach."""
+    """SHB, NSHB and QHM derive from this class, which leaves only the update rule to them.
 
-    def __init__(self, params: Params, **defaults: float | Tensor) -> None:
+    It checks hyperparameters, starts each parameter's buffer at zero, adds coupled weight decay to
+    the gradients, and collects tensors into lists for torch's foreach functions.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float | Tensor,
+        momentum: float | Tensor = 0.9,
+        weight_decay: float = 0.0,
+        **others: float | Tensor,
+    ) -> None:
+        defaults = {"lr": lr, "momentum": momentum, **others, "weight_decay": weight_decay}
         checked = {name: check_hyperparameter(name, value) for name, value in defaults.items()}
         super().__init__(params, checked)
 
@@ -82,14 +96,14 @@ class MomentumOptimizer(Optimizer):
     def step(self, closure: Callable[[], float]) -> float: ...
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Take one step with the gradients at hand.
+        """Take one step with the present gradients.
 
         Args:
             closure: optional; clears the gradients, computes the loss, calls ``backward`` and
                 returns the loss.
 
         Returns:
-            What the closure returned, or None.
+            The value that the closure returned, or None.
 
         Raises:
             RuntimeError: if a gradient is sparse.
@@ -99,21 +113,21 @@ class MomentumOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            now = {name: _host_number(group[name]) for name in RANGES if name in group}
+            values = {name: _host_number(group[name]) for name in RANGES if name in group}
             for params, grads, buffers in self._by_device_and_dtype(group):
                 if group["weight_decay"] != 0:
                     # new tensors: the caller's gradients stay as they are
                     grads = list(torch._foreach_add(grads, params, alpha=group["weight_decay"]))
-                self._update(params, grads, buffers, now)
+                self._update(params, grads, buffers, values)
         return loss
 
     def _by_device_and_dtype(
         self, group: dict[str, Any]
     ) -> Iterable[tuple[list[Tensor], list[Tensor], list[Tensor]]]:
-        """Parameters with a gradient, their gradients and buffers, as lists foreach can take.
+        """Yield lists of parameters with a gradient, their gradients and buffers, for foreach.
 
-        Subclasses of tensors, such as FSDP's DTensors, come one by one: no kernel can be relied on
-        to take several of them, which may be spread over different devices.
+        Tensors of a subclass, such as FSDP's DTensors, come one by one, because they may be spread
+        over different devices and not every kernel takes several of them.
         """
         lists: dict[Any, tuple[list[Tensor], ...]] = {}
         for p in group["params"]:
@@ -133,36 +147,33 @@ class MomentumOptimizer(Optimizer):
                 column.append(tensor)
         return list(lists.values())  # type: ignore[arg-type]
 
-    def _update(
-        self,
-        params: list[Tensor],
-        grads: list[Tensor],
-        buffers: list[Tensor],
-        now: dict[str, Any],
-    ) -> None:
+    def _update(self, params: Tensors, grads: Tensors, buffers: Tensors, values: Values) -> None:
         """Update buffers and parameters in place; each optimizer has its own.
 
-        ``now`` has the group's hyperparameters: floats, or tensors on a GPU or under a compiler.
+        ``values`` has the group's hyperparameters: floats, or tensors on a GPU or under a compiler.
         """
         raise AssertionError("an optimizer defines _update")
 
 
 def _host_number(value: float | Tensor) -> float | Tensor:
-    """A tensor on the CPU as a float, which takes the fast paths; a compiler keeps the tensor."""
+    """Return a tensor on the CPU as a float, for the fast paths; a compiler gets the tensor."""
     if isinstance(value, Tensor) and value.device.type == "cpu":
         return value if torch.compiler.is_compiling() else float(value)
     return value
 
 
 def is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor is torch's own, not a subclass such as DTensor."""
+    """Tell whether a tensor is of torch's own class, not of a subclass such as DTensor."""
     return type(tensor) in (Tensor, torch.nn.Parameter)
 
 
 def check_hyperparameter(name: str, value: float | Tensor) -> float | Tensor:
-    """Refuse a number outside its range, or a tensor that is not 0-dim (ValueError).
+    """Check that a hyperparameter is a number in its range or a 0-dim tensor, and return it.
 
-    A tensor on a GPU is not read: that would wait for the device.
+    The function does not read a tensor on a GPU, because it would have to wait for the device.
+
+    Raises:
+        ValueError: if the value is out of range, or a tensor that is not 0-dim.
 
     Returns:
         The tensor itself, or the number as Python's float: a NumPy number in a saved state would

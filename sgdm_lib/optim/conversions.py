@@ -1,4 +1,4 @@
-"""Learning rates and hyperparameters from one convention to another."""
+"""Conversions of hyperparameters from one momentum convention to another."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from sgdm_lib.optim.base import check_hyperparameter
 
 
 def shb_to_nshb_lr(lr: float, momentum: float) -> float:
-    """NSHB's learning rate that moves as SHB does: eta = alpha / (1 - momentum).
+    """Return the learning rate with which NSHB moves as SHB does: eta = alpha / (1 - momentum).
 
-    Exact for a fixed momentum and any sequence of learning rates. Source: Kamo & Iiduka 2025,
-    section 2.2.
+    The conversion is exact for a fixed momentum and any sequence of learning rates. Source: Kamo &
+    Iiduka 2025, section 2.2.
 
     Args:
         lr: SHB's learning rate alpha, >= 0.
@@ -27,7 +27,7 @@ def shb_to_nshb_lr(lr: float, momentum: float) -> float:
 
 
 def nshb_to_shb_lr(lr: float, momentum: float) -> float:
-    """SHB's learning rate that moves as NSHB does: alpha = eta * (1 - momentum).
+    """Return the learning rate with which SHB moves as NSHB does: alpha = eta * (1 - momentum).
 
     Args:
         lr: NSHB's learning rate eta, >= 0.
@@ -45,7 +45,7 @@ def nshb_to_shb_lr(lr: float, momentum: float) -> float:
 
 
 def nesterov_to_qhm(lr: float, momentum: float) -> dict[str, float]:
-    """QHM's hyperparameters for ``torch.optim.SGD(lr, momentum, nesterov=True)``.
+    """Return QHM's hyperparameters for ``torch.optim.SGD(lr, momentum, nesterov=True)``.
 
     Nesterov's step g + momentum * (momentum * m + g), with SHB's sum m, is QHM with nu = momentum
     and lr / (1 - momentum). Source: Ma & Yarats 2019, section 4.1.

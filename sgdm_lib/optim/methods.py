@@ -1,24 +1,22 @@
-"""SHB, NSHB and QHM."""
+"""The update rules of SHB, NSHB and QHM."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim.sgd import sgd
 
-from sgdm_lib.optim.base import MomentumOptimizer, Params, is_plain
+from sgdm_lib.optim.base import MomentumOptimizer, Params, Tensors, Values, is_plain
 
 
 class SHB(MomentumOptimizer):
-    """Stochastic heavy ball (Polyak 1964): the momentum buffer sums the gradients.
+    """Stochastic heavy ball (Polyak 1964), whose momentum buffer sums the gradients.
 
         m = momentum * m + g            (m starts at 0)
         p = p - lr * m
 
-    Identical to ``torch.optim.SGD(params, lr, momentum)``. Source: Kamo & Iiduka 2025 (arXiv
-    2501.08883), section 2.2; ``optimizer: momentum`` or ``shb`` in the authors' files.
+    The steps are those of ``torch.optim.SGD(params, lr, momentum)``. Source: Kamo & Iiduka 2025
+    (arXiv 2501.08883), section 2.2; ``optimizer: momentum`` or ``shb`` in the authors' files.
 
     Args:
         params: parameters, or groups of them as dicts with their own hyperparameters.
@@ -39,38 +37,23 @@ class SHB(MomentumOptimizer):
     -5.61
     """
 
-    def __init__(
-        self,
-        params: Params,
-        lr: float | Tensor,
-        momentum: float | Tensor = 0.9,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay)
-
-    def _update(
-        self,
-        params: list[Tensor],
-        grads: list[Tensor],
-        buffers: list[Tensor],
-        now: dict[str, Any],
-    ) -> None:
-        if _fusible(params, grads, buffers, now["momentum"]):
-            _fused(params, grads, buffers, now["lr"], now["momentum"], dampening=0.0)
+    def _update(self, params: Tensors, grads: Tensors, buffers: Tensors, values: Values) -> None:
+        if _fusible(params, grads, buffers, values["momentum"]):
+            _fused(params, grads, buffers, values["lr"], values["momentum"], dampening=0.0)
         else:
-            torch._foreach_mul_(buffers, now["momentum"])
+            torch._foreach_mul_(buffers, values["momentum"])
             torch._foreach_add_(buffers, grads)
-            _step(params, buffers, now["lr"])
+            _step(params, buffers, values["lr"])
 
 
 class NSHB(MomentumOptimizer):
-    """Normalized stochastic heavy ball: the momentum buffer averages the gradients.
+    """Normalized stochastic heavy ball, whose momentum buffer averages the gradients.
 
         m = momentum * m + (1 - momentum) * g            (m starts at 0)
         p = p - lr * m
 
-    Not ``torch.optim.SGD(dampening=momentum)``: that one takes the whole first gradient (it skips
-    dampening in its first step), so it starts 1/(1 - momentum) times too fast. Source: Kamo &
+    This is not ``torch.optim.SGD(dampening=momentum)``, which skips dampening in its first step and
+    so starts 1/(1 - momentum) times too fast. Source: Kamo &
     Iiduka 2025 (arXiv 2501.08883), Algorithm 1; ``optimizer: custom_momentum`` or ``nshb`` in the
     authors' files.
 
@@ -93,32 +76,17 @@ class NSHB(MomentumOptimizer):
     -0.561
     """
 
-    def __init__(
-        self,
-        params: Params,
-        lr: float | Tensor,
-        momentum: float | Tensor = 0.9,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(params, lr=lr, momentum=momentum, weight_decay=weight_decay)
-
-    def _update(
-        self,
-        params: list[Tensor],
-        grads: list[Tensor],
-        buffers: list[Tensor],
-        now: dict[str, Any],
-    ) -> None:
-        if _fusible(params, grads, buffers, now["momentum"]):
-            momentum = now["momentum"]
-            _fused(params, grads, buffers, now["lr"], momentum, dampening=momentum)
+    def _update(self, params: Tensors, grads: Tensors, buffers: Tensors, values: Values) -> None:
+        if _fusible(params, grads, buffers, values["momentum"]):
+            momentum = values["momentum"]
+            _fused(params, grads, buffers, values["lr"], momentum, dampening=momentum)
         else:
-            _average(buffers, grads, now["momentum"])
-            _step(params, buffers, now["lr"])
+            _average(buffers, grads, values["momentum"])
+            _step(params, buffers, values["lr"])
 
 
 class QHM(MomentumOptimizer):
-    """Quasi-hyperbolic momentum: a step along a mean of the gradient and NSHB's average.
+    """Quasi-hyperbolic momentum steps along a mean of the gradient and NSHB's average.
 
         m = momentum * m + (1 - momentum) * g            (m starts at 0)
         p = p - lr * ((1 - nu) * g + nu * m)
@@ -154,16 +122,10 @@ class QHM(MomentumOptimizer):
         nu: float | Tensor = 0.7,
         weight_decay: float = 0.0,
     ) -> None:
-        super().__init__(params, lr=lr, momentum=momentum, nu=nu, weight_decay=weight_decay)
+        super().__init__(params, lr, momentum, weight_decay, nu=nu)
 
-    def _update(
-        self,
-        params: list[Tensor],
-        grads: list[Tensor],
-        buffers: list[Tensor],
-        now: dict[str, Any],
-    ) -> None:
-        lr, momentum, nu = now["lr"], now["momentum"], now["nu"]
+    def _update(self, params: Tensors, grads: Tensors, buffers: Tensors, values: Values) -> None:
+        lr, momentum, nu = values["lr"], values["momentum"], values["nu"]
         if _fusible(params, grads, buffers, momentum):  # one pass over memory fewer
             _fused(params, grads, buffers, lr * nu, momentum, dampening=momentum)
         else:
@@ -172,10 +134,8 @@ class QHM(MomentumOptimizer):
         _step(params, grads, lr * (1 - nu))
 
 
-def _fusible(
-    params: list[Tensor], grads: list[Tensor], buffers: list[Tensor], momentum: float | Tensor
-) -> bool:
-    """Whether torch's fused SGD kernel can do the whole update in one pass over memory.
+def _fusible(params: Tensors, grads: Tensors, buffers: Tensors, momentum: float | Tensor) -> bool:
+    """Tell whether torch's fused SGD kernel can do the whole update in one pass over memory.
 
     It takes momentum from the host, ignores the buffer at momentum 0, is opaque to a compiler, and
     on the CPU walks through raw memory without a look at strides.
@@ -199,16 +159,16 @@ def _same_dense_layout(*tensors: Tensor) -> bool:
 
 
 def _fused(
-    params: list[Tensor],
-    grads: list[Tensor],
-    buffers: list[Tensor],
+    params: Tensors,
+    grads: Tensors,
+    buffers: Tensors,
     lr: float | Tensor,
     momentum: float,
     dampening: float,
 ) -> None:
-    """Torch's fused kernel on buffers that exist already, so that it never skips the dampening.
+    """Run torch's fused kernel with existing buffers, so that it never skips the dampening.
 
-    With dampening = momentum this is NSHB, with 0 it is SHB.
+    With dampening = momentum the update is NSHB's, with 0 it is SHB's.
     """
     sgd(
         params,
@@ -224,15 +184,15 @@ def _fused(
     )
 
 
-def _step(params: list[Tensor], direction: list[Tensor], lr: float | Tensor) -> None:
-    """p -= lr * direction; a tensor lr is never read back to the host."""
+def _step(params: Tensors, direction: Tensors, lr: float | Tensor) -> None:
+    """Compute p -= lr * direction without reading a tensor lr back to the host."""
     if isinstance(lr, Tensor):
         torch._foreach_sub_(params, torch._foreach_mul(direction, lr))
     else:
         torch._foreach_add_(params, direction, alpha=-lr)
 
 
-def _average(buffers: list[Tensor], grads: list[Tensor], momentum: float | Tensor) -> None:
+def _average(buffers: Tensors, grads: Tensors, momentum: float | Tensor) -> None:
     """Move the average in place, m = momentum * m + (1 - momentum) * g."""
     if isinstance(momentum, Tensor):
         torch._foreach_mul_(buffers, momentum)

@@ -1,7 +1,7 @@
-"""Pictures of schedules, plans and theory in one style: colour-blind-safe, legible on a dark page.
+"""Figures and tables of schedules, plans and theory, in colours that colour-blind readers see.
 
 Every function takes values (plans, arrays) and returns a matplotlib ``Figure`` or a styled table.
-Nothing here needs a training run.
+No function needs a training run, and all figures stay legible on a dark page.
 """
 
 from sgdm_lib.plots.lines import (

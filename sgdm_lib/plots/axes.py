@@ -1,4 +1,4 @@
-"""Axes and legends that all figures share."""
+"""Axes and legends for all figures."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def legend_columns(labels: int) -> int:
-    """Columns of a legend of at most four, so that its last row is not a single label."""
+    """Return the columns of a legend, at most four, such that its last row has several labels."""
     return 3 if labels in (5, 6, 9) else min(labels, 4)
 
 
 def readable_log(panel: Axes) -> None:
-    """A logarithmic vertical axis with plain numbers, also where it spans less than a decade."""
+    """Make the vertical axis logarithmic with plain numbers, also within less than a decade."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     panel.set_yscale("log")
@@ -31,7 +31,7 @@ def readable_log(panel: Axes) -> None:
 
 
 def shared_readable_log(panel: Axes) -> None:
-    """Plain numbers on the logarithmic axis that some panels share, over the range of all."""
+    """Make a shared vertical axis logarithmic with plain numbers, over the range of all panels."""
     siblings = panel.get_shared_y_axes().get_siblings(panel)
     drawn = [line.get_ydata() for each in siblings for line in each.get_lines()]
     values = np.concatenate([np.asarray(y, dtype=float) for y in drawn])
@@ -51,15 +51,16 @@ def budget_axis(panel: Axes, over: str) -> None:
 
 
 def legend_above(figure: Figure, columns: int = 6) -> None:
-    """One legend above all panels of a figure, each label once."""
+    """Put one legend above all panels of a figure, with each label once."""
+    if found := legend_entries(figure):
+        columns = min(len(found), columns)
+        figure.legend(found.values(), found, loc="outside upper center", ncols=columns)
+
+
+def legend_entries(figure: Figure) -> dict[str, Any]:
+    """Return the labels of all panels of a figure, each with its first handle."""
     found: dict[str, Any] = {}
     for panel in figure.get_axes():
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    if found:
-        figure.legend(
-            found.values(),
-            found.keys(),
-            loc="outside upper center",
-            ncols=min(len(found), columns),
-        )
+    return found

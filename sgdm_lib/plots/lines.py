@@ -1,4 +1,4 @@
-"""Figures and tables of the theory chapters: curves, bounds, maps of stability."""
+"""Figures and tables of curves, bounds and regions of stability."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sgdm_lib.checks import choice
+from sgdm_lib.plots.axes import legend_above, legend_entries
 from sgdm_lib.plots.style import DASHES, colours, escaped, words_left
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ LOG = ("", "x", "y", "xy")
 
 
 def momentum_positions(paths: Mapping[str, Sequence[float]]) -> Figure:
-    """Positions of several optimizers, step by step, under a constant gradient of 1.
+    """Draw the positions of several optimizers, step by step, under a constant gradient of 1.
 
     Args:
         paths: for each optimizer the distance moved after 0, 1, 2... steps.
@@ -49,7 +50,7 @@ def lines(
     points: Mapping[str, Curve] | None = None,
     marks: Mapping[str, float] | None = None,
 ) -> Figure:
-    """Several curves in one panel.
+    """Draw several curves in one panel.
 
     Args:
         series: for each label its horizontal and vertical values.
@@ -66,15 +67,15 @@ def lines(
 
     figure, panel = plt.subplots(figsize=(6.8, 4.0), layout="constrained")
     _draw(panel, series, list(series), log)
-    for label, (at, values) in (points or {}).items():
+    for label, (places, values) in (points or {}).items():
         i = list(series).index(label) if label in series else len(series)
         name = None if label in series else label
-        panel.plot(at, values, "o", color=colours(i + 1)[i], ms=5, mec="white", label=name)
+        panel.plot(places, values, "o", color=colours(i + 1)[i], ms=5, mec="white", label=name)
     for i, (label, position) in enumerate((marks or {}).items()):
         panel.axvline(position, color="#5a6270", lw=1.2, ls=(":", "-.")[i % 2], label=label)
     panel.set_xlabel(x)
     panel.set_ylabel(y)
-    _legend_above(figure, [panel])
+    _legend_of_lines(figure)
     return figure
 
 
@@ -87,7 +88,7 @@ def line_panels(
     columns: int = 3,
     own_y: bool = False,
 ) -> Figure:
-    """Several panels of curves with common axes; a label keeps its colour and dash everywhere.
+    """Draw several panels of curves with common axes; a label looks the same in all of them.
 
     Args:
         panels: for each title the curves of its panel, as in `lines`.
@@ -123,16 +124,16 @@ def line_panels(
         panel.set_xlabel(x)
     for panel in axes[:, 0]:
         panel.set_ylabel(y)
-    _legend_above(figure, list(axes.flat))
+    _legend_of_lines(figure)
     return figure
 
 
 def _draw(panel: Axes, series: Mapping[str, Curve], names: Sequence[str], log: str) -> None:
     choice("log", log, LOG)
-    for label, (at, values) in series.items():
+    for label, (places, values) in series.items():
         i = names.index(label)
         colour, dash = colours(i + 1)[i], DASHES[i % len(DASHES)]
-        panel.plot(at, values, color=colour, ls=dash, label=label)
+        panel.plot(places, values, color=colour, ls=dash, label=label)
     if "x" in log:
         panel.set_xscale("log")
     if "y" in log:
@@ -144,16 +145,12 @@ def _draw(panel: Axes, series: Mapping[str, Curve], names: Sequence[str], log: s
             panel.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend_above(figure: Figure, panels: Sequence[Axes]) -> None:
-    """One legend for all panels, each label once."""
-    found: dict[str, Any] = {}
-    for panel in panels:
-        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    if len(found) > 1:
-        widest = max(map(len, found))
-        columns = min(len(found), 2 if widest > 32 else 3 if widest > 20 else 4)
-        figure.legend(found.values(), found, loc="outside upper center", ncols=columns)
+def _legend_of_lines(figure: Figure) -> None:
+    """Put a legend above the panels if there are several labels; wide labels need fewer columns."""
+    labels = legend_entries(figure)
+    if len(labels) > 1:
+        widest = max(map(len, labels))
+        legend_above(figure, 2 if widest > 32 else 3 if widest > 20 else 4)
 
 
 def stability_map(
@@ -164,10 +161,10 @@ def stability_map(
     *,
     x: str,
 ) -> Figure:
-    """Spectral radius over lr and momentum, one panel a method; the limit of stability drawn in.
+    """Draw the spectral radius over lr and momentum, with the limit of stability, for each method.
 
-    The ground stands for an error that stays, ink for one that shrinks, so that the map can be
-    read on white as well as inverted on a dark page.
+    The darker the colour, the faster the error shrinks, so that readers understand the map on a
+    white page and, inverted, on a dark one.
 
     Args:
         lr: horizontal values, (m,).
@@ -207,7 +204,7 @@ def stability_map(
 def table(
     columns: Mapping[str, Sequence[Any]], *, formats: Mapping[str, str] | None = None
 ) -> Styler:
-    """A table for the page; the first column names the rows.
+    """Make a table for a page; the first column names the rows.
 
     Args:
         columns: for each heading its values.

@@ -1,4 +1,4 @@
-"""Pictures and tables of training plans."""
+"""Figures and tables of training plans."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def plan_panels(plans: Mapping[str, TrainingPlan]) -> Figure:
-    """Batch size and learning rate of each plan against the epoch: the papers' schedule panels."""
+    """Draw batch size and learning rate of each plan against the epoch, as the papers do."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(
@@ -42,7 +42,7 @@ def plan_panels(plans: Mapping[str, TrainingPlan]) -> Figure:
 
 
 def _lr_curve(plan: TrainingPlan, points: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    """Learning rate against the epoch, with a few points inside each epoch if it moves per step."""
+    """Return epochs and learning rates; a per-step schedule gets some points in each epoch."""
     assert isinstance(plan.lr, Schedule)
     if plan.lr.unit == "epoch":
         edges = np.arange(plan.epochs + 1)
@@ -55,7 +55,7 @@ def _lr_curve(plan: TrainingPlan, points: int = 40) -> tuple[np.ndarray, np.ndar
 
 
 def totals(plans: Mapping[str, TrainingPlan]) -> Styler:
-    """A table of plans: epochs, steps and the two ways to count gradients, one row a plan."""
+    """Make a table of plans: epochs, steps and the two counts of gradients, one row per plan."""
     import pandas
 
     rows = {

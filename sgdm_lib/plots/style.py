@@ -1,4 +1,4 @@
-"""The house style: colours colour-blind readers can tell apart, labels, matplotlib defaults."""
+"""The style of all figures: colours, labels of axes, and defaults of matplotlib."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DASHES = ("-", "--", "-.", ":")
 
 
 def use_style() -> None:
-    """Set seaborn's and matplotlib's defaults to the house style; sharp pictures in notebooks."""
+    """Set the defaults of seaborn and matplotlib, and show sharp figures in notebooks."""
     import seaborn
 
     rc = {
@@ -50,11 +50,11 @@ def use_style() -> None:
         "svg.hashsalt": "sgdm",  # the same figure is the same file
     }
     seaborn.set_theme(style="whitegrid", palette=colours(8), rc=rc)
-    _show_pictures()
+    _show_figures()
 
 
-def _show_pictures() -> None:
-    """In a notebook, figures show themselves as :func:`picture` has them."""
+def _show_figures() -> None:
+    """Make a notebook show figures in the form that :func:`picture` chooses."""
     from IPython.core.getipython import get_ipython
 
     if shell := get_ipython():
@@ -67,14 +67,14 @@ def _show_pictures() -> None:
 
 
 def picture(figure: Figure, largest: int = 100_000) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A figure for a page: SVG where it is small, else PNG at twice the screen's resolution.
+    """Encode a figure for a page: as SVG if it is small, else as PNG in double resolution.
 
     Args:
-        figure: what to show.
-        largest: bytes up to which SVG is small; one with thousands of dots is not.
+        figure: the figure to show.
+        largest: bytes up to which an SVG is small; a figure with thousands of dots is not.
 
     Returns:
-        The picture and its size on the page, each by type, as IPython wants them.
+        The image and its size on the page, each by type, in the form that IPython expects.
     """
     from IPython.core.pylabtools import print_figure, retina_figure
 
@@ -86,13 +86,13 @@ def picture(figure: Figure, largest: int = 100_000) -> tuple[dict[str, Any], dic
 
 
 def _with_few_colours(png: bytes) -> bytes:
-    """Lines and their bands need few colours: a third of the bytes. A photograph stays as it is."""
+    """Reduce a figure to 256 colours, a third of the bytes; a photograph stays as it is."""
     import numpy as np
     from PIL import Image
 
-    whole = Image.open(BytesIO(png)).convert("RGB")  # the style's figures have a ground
-    few = whole.quantize(256, dither=Image.Dither.NONE)
-    error = np.asarray(whole, dtype=float) - np.asarray(few.convert("RGB"), dtype=float)
+    original = Image.open(BytesIO(png)).convert("RGB")  # the style's figures have a ground
+    few = original.quantize(256, dither=Image.Dither.NONE)
+    error = np.asarray(original, dtype=float) - np.asarray(few.convert("RGB"), dtype=float)
     if np.abs(error).mean() > 0.5:  # of 255
         return png
     out = BytesIO()
@@ -101,12 +101,12 @@ def _with_few_colours(png: bytes) -> bytes:
 
 
 def escaped(frame: DataFrame, formatter: Any = None, **options: Any) -> Styler:
-    """A frame as a table for the page in which no text can act as HTML.
+    """Make a table for a page from a frame, in which no text can act as HTML.
 
-    Records come from others, too: what they hold is shown, not interpreted.
+    Records may come from other people, so a page shows their text and never interprets it.
 
     Args:
-        frame: what to show.
+        frame: the values to show.
         formatter: as for pandas' ``Styler.format``.
         options: as for pandas' ``Styler.format``: ``precision``, ``thousands``, ``na_rep``.
     """
@@ -121,12 +121,12 @@ def escaped(frame: DataFrame, formatter: Any = None, **options: Any) -> Styler:
 
 
 def _text(value: Any) -> Any:
-    """The same, or text in place of a list or a mapping, which pandas does not escape."""
+    """Return text in place of a list or a mapping, which pandas does not escape."""
     return value if value is None or isinstance(value, (str, Number)) else str(value)
 
 
 def words_left(table: Styler) -> Styler:
-    """A table with its columns of words on the left; numbers stay under each other on the right."""
+    """Align columns of words to the left of a table; numbers stay on the right."""
     words = [name for name in table.columns if any(map(_is_word, table.data[name]))]
     return table.set_properties(subset=words, **{"text-align": "left"}).apply_index(
         lambda names: ["text-align: left" * (name in words) for name in names], axis="columns"
@@ -138,7 +138,7 @@ def _is_word(value: object) -> bool:
 
 
 def colours(count: int) -> list[str]:
-    """The first colours of the house palette, again from the start after eight.
+    """Return the first colours of the palette, which repeats after eight.
 
     Blue, vermilion and green are Okabe & Ito's (2008). The others were searched for: the smallest
     distance of two colours, on white or inverted for a dark page, to full colour vision or any of

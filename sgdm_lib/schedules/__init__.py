@@ -1,10 +1,11 @@
-"""Schedules as frozen values: a hyperparameter as a pure function of the epoch or the step.
+"""A schedule gives a hyperparameter as a pure function of the epoch or of the step.
 
-One object serves learning rate, momentum, nu and batch size. It knows its ``unit`` ("epoch" or
-"step", both counted from 0), prints as a formula, compares by value and travels as JSON. A schedule
-that needs to know how long the run is (cosine, polynomial, growth to a given end) may leave its
-``horizon`` open; :class:`~sgdm_lib.plan.TrainingPlan` fills it in, in the schedule's own unit. So a
-learning rate that falls per step stays right when the number of steps in an epoch changes.
+The same classes serve learning rate, momentum, nu and batch size. A schedule is a frozen value: it
+knows its ``unit`` ("epoch" or "step", both counted from 0), prints as a formula, compares by value
+and can be written as JSON. A schedule that needs to know how long the run is (cosine, polynomial,
+growth to a given end) may leave its ``horizon`` open; :class:`~sgdm_lib.plan.TrainingPlan` fills it
+in, in the schedule's own unit. So a learning rate that falls per step stays right when the number
+of steps in an epoch changes.
 
 The formulas are those of the authors' published training scripts (Kamo & Iiduka 2025, arXiv
 2501.08883; Kondo & Iiduka 2025, arXiv 2508.03105); the tests pin them number by number.

@@ -1,4 +1,4 @@
-"""What every schedule is, how it is checked and how it travels as JSON."""
+"""The base class of schedules, the checks of their fields, and their form as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Unit = Literal["epoch", "step"]
 KINDS: dict[str, type[Schedule]] = {}
 POSITIVE = {"above": 0.0}
 NOT_NEGATIVE = {"at_least": 0.0}
-FIXES = {  # what to do about a field outside its range
+FIXES = {  # the advice for a field outside its range
     "value": "a learning rate is about 0.1, a batch size at least 1",
     "start": "give the value of the first epoch",
     "end": "give the value to arrive at",
@@ -27,7 +27,7 @@ FIXES = {  # what to do about a field outside its range
 
 
 class Schedule(ABC):
-    """A hyperparameter as a pure function of time; the base of every schedule in this room.
+    """A hyperparameter as a pure function of time; the base class of all schedules.
 
     Subclasses are frozen dataclasses. Call one with a time, or with an array of times, counted
     from 0 in its ``unit``.
@@ -46,20 +46,20 @@ class Schedule(ABC):
     @property
     @abstractmethod
     def unit(self) -> Unit:
-        """What time is counted in: "epoch" or "step"."""
+        """The unit of time: "epoch" or "step"."""
 
     @property
     @abstractmethod
     def formula(self) -> str:
-        """The schedule written out in t (epochs or steps, from 0), for tables and provenance."""
+        """The schedule as a formula in t (epochs or steps, from 0), for tables and records."""
 
     @abstractmethod
     def _at(self, t: np.ndarray) -> np.ndarray:
-        """Values at the times ``t`` (float64)."""
+        """Return the values at the times ``t`` (float64)."""
 
     @property
     def open_horizon(self) -> bool:
-        """Whether the schedule still waits to be told how long the run is."""
+        """Whether the schedule does not know yet how long the run is."""
         return getattr(self, "horizon", 0) is None
 
     @overload
@@ -67,7 +67,7 @@ class Schedule(ABC):
     @overload
     def __call__(self, t: np.ndarray) -> np.ndarray: ...
     def __call__(self, t: float | np.ndarray) -> float | np.ndarray:
-        """Value at time ``t`` (from 0, in the schedule's unit): a float, or an array for an array.
+        """Return the value at time ``t``, from 0 in the schedule's unit; an array for an array.
 
         Raises:
             ValueError: if the horizon is still open, or ``t`` is negative.
@@ -84,7 +84,7 @@ class Schedule(ABC):
         return values if isinstance(t, np.ndarray) else float(values)
 
     def over(self, *, epochs: int, steps: int) -> Self:
-        """The same schedule for a run of this length: an open horizon filled in, a given one kept.
+        """Return this schedule for a run of known length, which fills in an open horizon.
 
         Args:
             epochs: length of the run in epochs.
@@ -107,7 +107,7 @@ class Schedule(ABC):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready description; :func:`from_dict` reads it back."""
+        """Return a description that JSON can hold; :func:`from_dict` reads it back."""
 
         def plain(value: Any) -> Any:
             if isinstance(value, Schedule):
@@ -122,7 +122,7 @@ class Schedule(ABC):
 
 
 def check_fields(schedule: Any, **limits: dict[str, float]) -> None:
-    """Check and normalise the named fields of a frozen schedule; ``None`` stays where allowed."""
+    """Check the named fields of a frozen schedule and make them floats; ``None`` stays."""
     name = type(schedule).__name__
     for field, limit in limits.items():
         value = getattr(schedule, field)
@@ -133,7 +133,7 @@ def check_fields(schedule: Any, **limits: dict[str, float]) -> None:
 
 
 def check_schedule(name: str, value: Any) -> None:
-    """Refuse what is no schedule (ValueError)."""
+    """Raise ValueError if a value is no schedule."""
     if not isinstance(value, Schedule):
         raise ValueError(
             f"{name} must be a schedule, got {value!r}: write Constant(...) for one value"
@@ -141,12 +141,12 @@ def check_schedule(name: str, value: Any) -> None:
 
 
 def shown_horizon(horizon: float | None) -> str:
-    """The horizon in a formula: its number, or T while it is open."""
+    """Return the horizon for a formula: its number, or T while it is open."""
     return "T" if horizon is None else f"{horizon:g}"
 
 
 def from_dict(data: dict[str, Any]) -> Schedule:
-    """The schedule that :meth:`Schedule.to_dict` described.
+    """Build the schedule that :meth:`Schedule.to_dict` described.
 
     Nothing is imported and no function is called: a function stays the name ``module:name``, unless
     this program has used or registered that very function

@@ -1,4 +1,4 @@
-"""Schedules made of schedules, and any function of your own."""
+"""Schedules that are made of other schedules, and schedules that call a function of yours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sgdm_lib.schedules.stages import Piecewise
 
 @dataclass(frozen=True)
 class WarmUp(Schedule):
-    """One schedule first, then another that starts its own clock.
+    """A warm-up follows one schedule first, then another one that counts time from 0 again.
 
         value(t) = rise(t) for t < length, then(t - length) afterwards
 
@@ -66,7 +66,7 @@ class WarmUp(Schedule):
 
     @property
     def formula(self) -> str:
-        """Both parts with the times at which they hold."""
+        """The formulas of both parts with the times at which they hold."""
         length = f"{self.length:g}"
         return f"{self.rise.formula} for t<{length}, then {self.then.formula} with t-{length}"
 
@@ -76,7 +76,7 @@ class WarmUp(Schedule):
         return self.then.open_horizon
 
     def over(self, *, epochs: int, steps: int) -> Self:
-        """The same schedule for a run of this length; see :meth:`Schedule.over`."""
+        """Return this schedule for a run of known length; see :meth:`Schedule.over`."""
         length = epochs if self.unit == "epoch" else steps
         if length <= self.length:
             raise ValueError(
@@ -145,7 +145,7 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {}
 
 
 def _path(function: Any) -> str | None:
-    """``module:name`` of a function that is the top-level one of that name; None for others."""
+    """Return ``module:name`` of a function that can be imported by it; None for others."""
     module = getattr(function, "__module__", None) or ""
     name = getattr(function, "__qualname__", "")
     found = getattr(sys.modules.get(module), name, None) if module != "__main__" else None
@@ -153,10 +153,11 @@ def _path(function: Any) -> str | None:
 
 
 def register(function: Callable[[float], float]) -> Callable[[float], float]:
-    """Let records that name this function mean it; can be used as a decorator.
+    """Register a function, so that records can refer to it by its name.
 
-    Reading a record imports and runs nothing, so a function in it is at first only a name. A
-    :class:`UserSchedule` of the function registers it, too.
+    Reading a record imports and runs nothing, so a function in it is at first only a name. To build
+    a :class:`UserSchedule` of the function registers it as well. You can use this function as a
+    decorator.
 
     Args:
         function: one that can be imported: defined at the top level of a module.
@@ -190,7 +191,7 @@ class UnknownFunction(ValueError):
 
 @dataclass(frozen=True)
 class UserSchedule(Schedule):
-    """Any function of your own: value(t) = function(t).
+    """A schedule that calls a function of your own: value(t) = function(t).
 
     Args:
         function: takes one time (a float, from 0), returns the value, finite and >= 0. A function
@@ -249,7 +250,11 @@ class UserSchedule(Schedule):
         return float(value)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, the function as ``module:name``; ValueError if it cannot be imported."""
+        """Return a description that JSON can hold, with the function as ``module:name``.
+
+        Raises:
+            ValueError: if the function cannot be imported.
+        """
         path = self.function if isinstance(self.function, str) else _path(self.function)
         if path is None:
             name = getattr(self.function, "__qualname__", repr(self.function))
@@ -261,11 +266,11 @@ class UserSchedule(Schedule):
 
 
 MOST_VALUES = 100_000
-"""So many values of a nameless function a record may hold."""
+"""A record may hold so many values of a function that cannot be imported."""
 
 
 def as_values(schedule: Schedule, length: int) -> Schedule:
-    """The schedule itself if JSON can hold it; else its values as a :class:`Piecewise`.
+    """Return the schedule itself if JSON can hold it, else its values as a :class:`Piecewise`.
 
     Args:
         schedule: with a horizon that is known.

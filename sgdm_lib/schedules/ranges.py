@@ -1,4 +1,4 @@
-"""What a schedule may be over a run: whole batch sizes, learning rates and momentum in range."""
+"""Checks of the values that a schedule takes during a run."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import numpy as np
 from sgdm_lib.schedules.base import Schedule
 
 UPPER = {"lr": np.inf, "momentum": 1.0, "nu": 1.0}
-AT_ONCE = 2**20  # times evaluated at once: memory stays small however long the run is
+CHUNK = 2**20  # so many times are evaluated together: memory stays small for long runs, too
 LIMITS = {"lr": ">= 0 and finite", "momentum": ">= 0 and < 1", "nu": ">= 0 and <= 1"}
 
 
-def whole_batch_sizes(
+def rounded_batch_sizes(
     schedule: Schedule, *, epochs: int, n_train: int, allow_shrinking: bool
 ) -> np.ndarray:
-    """The batch size of every epoch, rounded up: int64 (epochs,).
+    """Return the batch size of every epoch, rounded up: int64 (epochs,).
 
     Raises:
-        ValueError: if one is below 1 or above ``n_train``, or shrinks unasked.
+        ValueError: if a batch size is below 1 or above ``n_train``, or if it shrinks and
+            ``allow_shrinking`` is False.
     """
     values = schedule(np.arange(epochs))
     bad = ~(np.isfinite(values) & (values > 0) & (np.ceil(values) <= n_train))
@@ -40,15 +41,15 @@ def whole_batch_sizes(
 
 
 def check_values(name: str, schedule: Schedule, *, length: int) -> None:
-    """Refuse a hyperparameter that leaves its range within ``length`` of the schedule's units."""
-    for begin in range(0, length, AT_ONCE):
-        values = schedule(np.arange(begin, min(begin + AT_ONCE, length)))
+    """Raise ValueError if a hyperparameter leaves its range at a time 0, ..., ``length`` - 1."""
+    for begin in range(0, length, CHUNK):
+        values = schedule(np.arange(begin, min(begin + CHUNK, length)))
         top = values <= UPPER[name] if name == "nu" else values < UPPER[name]
         bad = ~(np.isfinite(values) & (values >= 0) & top)
         if bad.any():
-            at = begin + int(bad.argmax())
-            when = f"epoch {at + 1}" if schedule.unit == "epoch" else f"step {at} (from 0)"
+            t = begin + int(bad.argmax())
+            when = f"epoch {t + 1}" if schedule.unit == "epoch" else f"step {t} (from 0)"
             raise ValueError(
-                f"{name} must be {LIMITS[name]}, got {values[at - begin]:g} in {when} of "
+                f"{name} must be {LIMITS[name]}, got {values[t - begin]:g} in {when} of "
                 f"{schedule}: change its start, factor or cap"
             )

@@ -16,9 +16,16 @@ from sgdm_lib.schedules.base import (
 )
 
 
+def _falling(start: float, end: float, shape: str) -> str:
+    """Write the formula end + (start - end) * shape, for a shape that falls from 1 to 0."""
+    if end == 0:
+        return f"{start:.6g}*{shape}"
+    return f"{end:.6g} + ({start:.6g}-{end:.6g})*{shape}"
+
+
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """Half a cosine from start to end.
+    """A schedule that follows half a cosine from start to end.
 
         value(t) = end + (start - end) * (1 + cos(pi * t / horizon)) / 2
 
@@ -50,9 +57,7 @@ class Cosine(Schedule):
     def formula(self) -> str:
         """end + (start - end) * (1 + cos(pi t/T)) / 2."""
         length = shown_horizon(self.horizon)
-        height = f"{self.start:.6g}" if self.end == 0 else f"({self.start:.6g}-{self.end:.6g})"
-        text = f"{height}*(1+cos(pi*t/{length}))/2"
-        return text if self.end == 0 else f"{self.end:.6g} + {text}"
+        return _falling(self.start, self.end, f"(1+cos(pi*t/{length}))/2")
 
     def _at(self, t: np.ndarray) -> np.ndarray:
         assert self.horizon is not None
@@ -61,7 +66,7 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True)
 class Polynomial(Schedule):
-    """A power of the remaining time.
+    """A schedule that falls with a power of the remaining time.
 
         value(t) = end + (start - end) * (1 - t / horizon) ** power
 
@@ -93,10 +98,8 @@ class Polynomial(Schedule):
     @property
     def formula(self) -> str:
         """end + (start - end) * (1 - t/T)^power."""
-        length = shown_horizon(self.horizon)
-        height = f"{self.start:.6g}" if self.end == 0 else f"({self.start:.6g}-{self.end:.6g})"
-        text = f"{height}*(1-t/{length})" + ("" if self.power == 1 else f"^{self.power:g}")
-        return text if self.end == 0 else f"{self.end:.6g} + {text}"
+        power = "" if self.power == 1 else f"^{self.power:g}"
+        return _falling(self.start, self.end, f"(1-t/{shown_horizon(self.horizon)}){power}")
 
     def _at(self, t: np.ndarray) -> np.ndarray:
         assert self.horizon is not None
@@ -107,7 +110,7 @@ class Polynomial(Schedule):
 def linear(
     start: float, end: float = 0.0, horizon: float | None = None, unit: Unit = "step"
 ) -> Polynomial:
-    """A straight line from start to end: :class:`Polynomial` with power 1.
+    """Return a straight line from start to end, which is :class:`Polynomial` with power 1.
 
     >>> linear(0.1, horizon=100)(50)
     0.05
@@ -117,7 +120,7 @@ def linear(
 
 @dataclass(frozen=True)
 class Diminishing(Schedule):
-    """The classical diminishing learning rate.
+    """The classical learning rate that diminishes with the square root of time.
 
         value(t) = start / sqrt(t + 1)
 

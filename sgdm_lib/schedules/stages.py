@@ -20,7 +20,7 @@ from sgdm_lib.schedules.base import (
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same value for ever: value(t) = value.
+    """A schedule that keeps one value: value(t) = value.
 
     Args:
         value: the value, at least 0.
@@ -50,13 +50,13 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class StageGrowth(Schedule):
-    """Multiply by a factor every so many epochs or steps; below 1 the factor is a decay.
+    """A schedule that multiplies by a factor every so many epochs or steps.
 
         value(t) = start * factor ** floor(t / every),   at most ``cap`` (at least, for a decay)
 
     This is the papers' exponential growth: a batch size from 8, doubled every 20 epochs, is
-    ``StageGrowth(8, 2, every=20)``. Source: Kamo & Iiduka 2025, section 3.2 (delta = ``factor``,
-    b0 = ``start``); authors' ``bs_method: exp_growth``.
+    ``StageGrowth(8, 2, every=20)``. A factor below 1 is a decay. Source: Kamo & Iiduka 2025,
+    section 3.2 (delta = ``factor``, b0 = ``start``); authors' ``bs_method: exp_growth``.
 
     Args:
         start: the first value, > 0.
@@ -107,7 +107,7 @@ class StageGrowth(Schedule):
 
 @dataclass(frozen=True)
 class GrowthTo(Schedule):
-    """Grow (or decay) by stages so that the last stage has a given value.
+    """A schedule that grows (or decays) by stages to a given value in the last stage.
 
         value(t) = start * g ** floor(t / every),   never past ``end``,
         g = (end / start) ** (every / (horizon - every))
@@ -142,14 +142,14 @@ class GrowthTo(Schedule):
 
     @property
     def factor(self) -> float:
-        """Growth from stage to stage, g; the horizon must be known."""
+        """The growth g from stage to stage; the horizon must be known."""
         if self.horizon is None:
             raise ValueError("GrowthTo.horizon must be known for its factor, got None: give one")
         return (self.end / self.start) ** (self.every / (self.horizon - self.every))
 
     @property
     def formula(self) -> str:
-        """start * g^floor(t/every) with g spelled out."""
+        """start * g^floor(t/every), with g written out."""
         every, length = f"{self.every:g}", shown_horizon(self.horizon)
         power = f"floor(t/{every})*{every}/({length}-{every})"
         return f"{self.start:.6g}*({self.end:.6g}/{self.start:.6g})^({power})"
@@ -162,13 +162,13 @@ class GrowthTo(Schedule):
 
 @dataclass(frozen=True)
 class AffineGrowthTo(Schedule):
-    """The authors' ladder to a given end: geometric growth, stretched and shifted to hit it.
+    """Geometric growth in stages, stretched and shifted to reach a given end, as the authors do.
 
         value(t) = a * factor ** floor(t / every) + (start - a),   at most ``end``,
         a = (end - start) / (factor ** K - 1),   K = (horizon - every) / every
 
-    Not a cap: with ``factor`` 2 from 8 to 1024 in ten stages the batch sizes are 8, 10, 14, 22, 38,
-    70, 134, 261, 516, 1024. Source: the authors' ``bs_max`` (and ``lr_max`` beside
+    The end is not a cap: with ``factor`` 2 from 8 to 1024 in ten stages the batch sizes are 8, 10,
+    14, 22, 38, 70, 134, 261, 516, 1024. Source: the authors' ``bs_max`` (and ``lr_max`` beside
     ``lr_growth_rate``).
 
     Args:
@@ -228,12 +228,12 @@ def _more_than_a_stage(schedule: GrowthTo | AffineGrowthTo) -> None:
 
 @dataclass(frozen=True)
 class Piecewise(Schedule):
-    """A list of values and the times at which the next one takes over.
+    """A schedule with a list of values and the times at which the next value begins.
 
         value(t) = values[i] for boundaries[i-1] <= t < boundaries[i]
 
     Args:
-        values: one value a stretch, each >= 0.
+        values: one value for each stretch, each >= 0.
         boundaries: the times, strictly increasing and > 0, one fewer than values.
         unit: "epoch" or "step".
 
@@ -274,7 +274,7 @@ class Piecewise(Schedule):
 
 
 def as_schedule(value: Schedule | float, name: str = "value") -> Schedule:
-    """A schedule as it is, a number as :class:`Constant`.
+    """Return a schedule as it is, and a number as :class:`Constant`.
 
     Raises:
         ValueError: if it is neither, or the number is negative, NaN or infinite.

@@ -177,12 +177,12 @@ CHANGES = {
     "a script of a figure": (append("sgdm_lib/book/play/momentum.js", "// x"), 2),
     "a style of a figure": (append("sgdm_lib/book/play/style.css", "a {}"), 2),
     "a style of matplotlib": (append("sgdm_lib/figures/x.mplstyle", "x"), 2),
-    "code": (append("sgdm_lib/plan.py", "\nx = 1\n"), 2),
-    "a comment": (append("sgdm_lib/plan.py", "\n# x\n"), 0),
-    "a docstring": (append("sgdm_lib/plan.py", '\n"""Words about the last name."""\n'), 0),
+    "code": (append("sgdm_lib/checks.py", "\nx = 1\n"), 2),
+    "a comment": (append("sgdm_lib/checks.py", "\n# x\n"), 0),
+    "a docstring": (append("sgdm_lib/checks.py", '\n"""Words about the last name."""\n'), 0),
     "a docstring of a module": (
-        lambda root: (root / "sgdm_lib/plan.py").write_text(
-            (root / "sgdm_lib/plan.py").read_text("utf8").replace('"""', '"""More: ', 1),
+        lambda root: (root / "sgdm_lib/checks.py").write_text(
+            (root / "sgdm_lib/checks.py").read_text("utf8").replace('"""', '"""More: ', 1),
             "utf8",
         ),
         0,

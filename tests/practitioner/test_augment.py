@@ -35,14 +35,14 @@ def from_pil(image):
     return array.permute(2, 0, 1) if array.ndim == 3 else array[None]
 
 
-def by_torchvision(image, draws, index):
+def by_torchvision(image, params, index):
     """Crop, flip, rotate as torchvision does on PIL images, with the given parameters."""
-    height, width = draws.size
-    pil = reference.pad(to_pil(image), [draws.padding] * 4, fill=0)
-    pil = reference.crop(pil, int(draws.top[index]), int(draws.left[index]), height, width)
-    if draws.flip[index]:
+    height, width = params.size
+    pil = reference.pad(to_pil(image), [params.padding] * 4, fill=0)
+    pil = reference.crop(pil, int(params.top[index]), int(params.left[index]), height, width)
+    if params.flip[index]:
         pil = reference.hflip(pil)
-    return from_pil(reference.rotate(pil, float(draws.angle[index]), fill=0))
+    return from_pil(reference.rotate(pil, float(params.angle[index]), fill=0))
 
 
 def random_images(n, channels, size, seed=0):
@@ -50,18 +50,18 @@ def random_images(n, channels, size, seed=0):
     return torch.randint(0, 256, (n, channels, *size), dtype=torch.uint8, generator=rng)
 
 
-def assert_same_as_torchvision(images, draws):
-    ours = augment.apply(images, draws)
+def assert_same_as_torchvision(images, params):
+    ours = augment.augment(images, params)
     for index, image in enumerate(images):
-        theirs = by_torchvision(image, draws, index)
-        assert torch.equal(ours[index], theirs), (index, float(draws.angle[index]))
+        theirs = by_torchvision(image, params, index)
+        assert torch.equal(ours[index], theirs), (index, float(params.angle[index]))
 
 
 @pytest.mark.parametrize(("size", "padding"), [((32, 32), 4), ((64, 64), 8), ((28, 28), 2)])
 def test_every_pixel_equals_torchvisions(size, padding):
     images = random_images(150, 3, size)
     generator = data.generator(0, 0, "augment")
-    assert_same_as_torchvision(images, augment.draw(150, generator, padding, size=size))
+    assert_same_as_torchvision(images, augment.sample_params(150, generator, padding, size=size))
 
 
 @settings(deadline=None, max_examples=50)
@@ -73,8 +73,10 @@ def test_every_pixel_equals_torchvisions(size, padding):
     seed=st.integers(0, 2**32 - 1),
 )
 def test_every_pixel_equals_torchvisions_for_any_size(size, channels, padding, degrees, seed):
-    draws = augment.draw(5, data.generator(seed, 0, "augment"), padding, degrees, size=size)
-    assert_same_as_torchvision(random_images(5, channels, size, seed), draws)
+    params = augment.sample_params(
+        5, data.generator(seed, 0, "augment"), padding, degrees, size=size
+    )
+    assert_same_as_torchvision(random_images(5, channels, size, seed), params)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 7), (5, 9)])
@@ -83,7 +85,7 @@ def test_angles_next_to_rounding_boundaries(size, flip):
     """Right angles, and turns so small that Pillow's 15 decimals hide them."""
     angles = [0.0, -0.0, 1e-20, 1e-15, 5e-14, 1e-9, 15, -15, 30, 45, 60, 90, 180, 270, -90, 359.999]
     n = len(angles)
-    draws = augment.fixed(
+    params = augment.make_params(
         top=torch.arange(n) % 3,
         left=torch.arange(n).flip(0) % 3,
         flip=torch.full((n,), flip),
@@ -91,7 +93,7 @@ def test_angles_next_to_rounding_boundaries(size, flip):
         padding=1,
         size=size,
     )
-    assert_same_as_torchvision(random_images(n, 3, size), draws)
+    assert_same_as_torchvision(random_images(n, 3, size), params)
 
 
 def test_both_ways_to_the_coefficients_agree(monkeypatch):
@@ -124,52 +126,54 @@ def test_next_to_a_boundary_pythons_floats_decide(monkeypatch):
 def test_identity_returns_the_images():
     images = random_images(4, 3, (8, 8))
     zero = torch.zeros(4, dtype=torch.int64)
-    draws = augment.fixed(zero + 2, zero + 2, zero > 0, zero.double(), padding=2, size=(8, 8))
-    assert torch.equal(augment.apply(images, draws), images)
+    params = augment.make_params(
+        zero + 2, zero + 2, zero > 0, zero.double(), padding=2, size=(8, 8)
+    )
+    assert torch.equal(augment.augment(images, params), images)
 
 
 def test_cutting_into_batches_changes_nothing(monkeypatch):
     images = random_images(50, 3, (16, 16))
-    draws = augment.draw(50, data.generator(1, 2, "augment"), size=(16, 16))
-    whole = augment.apply(images, draws)
+    params = augment.sample_params(50, data.generator(1, 2, "augment"), size=(16, 16))
+    whole = augment.augment(images, params)
     for size in (1, 7, 50):
         parts = [slice(first, first + size) for first in range(0, 50, size)]
-        cut = torch.cat([augment.apply(images[part], draws[part]) for part in parts])
+        cut = torch.cat([augment.augment(images[part], params[part]) for part in parts])
         assert torch.equal(cut, whole)
     order = data.epoch_permutation(50, 0, 0)
-    assert torch.equal(augment.apply(images[order], draws[order]), whole[order])
+    assert torch.equal(augment.augment(images[order], params[order]), whole[order])
     monkeypatch.setitem(pixels.CHUNK_PIXELS, "cpu", 3 * 256 + 5)
-    assert torch.equal(augment.apply(images, draws), whole)
+    assert torch.equal(augment.augment(images, params), whole)
 
 
 def test_draws_depend_on_seed_and_epoch_alone():
-    def draws(seed, epoch):
+    def params(seed, epoch):
         torch.manual_seed(seed + 7 * epoch)
-        return augment.draw(20, data.generator(seed, epoch, "augment"), size=(8, 8))
+        return augment.sample_params(20, data.generator(seed, epoch, "augment"), size=(8, 8))
 
     state = torch.get_rng_state()
-    augment.draw(20, data.generator(0, 0, "augment"), size=(8, 8))
+    augment.sample_params(20, data.generator(0, 0, "augment"), size=(8, 8))
     assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(draws(3, 4).table, draws(3, 4).table)
-    assert not torch.equal(draws(3, 4).table, draws(3, 5).table)
-    assert not torch.equal(draws(3, 4).table, draws(4, 4).table)
+    assert torch.equal(params(3, 4).table, params(3, 4).table)
+    assert not torch.equal(params(3, 4).table, params(3, 5).table)
+    assert not torch.equal(params(3, 4).table, params(4, 4).table)
     order = data.generator(3, 4).get_state()
     assert not torch.equal(order, data.generator(3, 4, "augment").get_state())
 
 
 def test_draws_have_the_stated_distribution():
     n = 20_000
-    draws = augment.draw(n, data.generator(0, 0, "augment"), 4, 15.0, size=(32, 32))
-    for offset in (draws.top, draws.left):
+    params = augment.sample_params(n, data.generator(0, 0, "augment"), 4, 15.0, size=(32, 32))
+    for offset in (params.top, params.left):
         counts = offset.bincount(minlength=9).double()
         assert counts.numel() == 9
         chi_square = ((counts - n / 9) ** 2 / (n / 9)).sum()
         assert chi_square < 26.1  # 0.1% of chi-square with 8 degrees of freedom
-    assert draws.flip.double().mean().item() == pytest.approx(0.5, abs=4 * 0.5 / n**0.5)
+    assert params.flip.double().mean().item() == pytest.approx(0.5, abs=4 * 0.5 / n**0.5)
     grid = torch.linspace(-15, 15, 31, dtype=torch.float64)
-    empirical = (draws.angle[:, None] <= grid).double().mean(0)
+    empirical = (params.angle[:, None] <= grid).double().mean(0)
     assert (empirical - (grid + 15) / 30).abs().max() < 1.95 / n**0.5  # Kolmogorov, 0.1%
-    table = torch.stack([draws.top, draws.left, draws.flip, draws.angle]).double()
+    table = torch.stack([params.top, params.left, params.flip, params.angle]).double()
     off_diagonal = torch.corrcoef(table) - torch.eye(4, dtype=torch.float64)
     assert off_diagonal.abs().max() < 4 / n**0.5
 
@@ -186,8 +190,8 @@ def test_mean_and_variance_of_each_pixel_equal_those_of_torchvisions_transforms(
     torch.manual_seed(0)
     pil = to_pil(image)
     theirs = torch.stack([from_pil(theirs_of(pil)) for _ in range(n)]).double()
-    draws = augment.draw(n, data.generator(0, 0, "augment"), 2, 15.0, size=(8, 8))
-    ours = augment.apply(image.expand(n, -1, -1, -1), draws).double()
+    params = augment.sample_params(n, data.generator(0, 0, "augment"), 2, 15.0, size=(8, 8))
+    ours = augment.augment(image.expand(n, -1, -1, -1), params).double()
     spread = (ours.var(0) + theirs.var(0)).div(n).sqrt()
     assert ((ours.mean(0) - theirs.mean(0)) / spread).abs().max() < 4.5  # of 192 pixels
     assert ours.std(0).sub(theirs.std(0)).abs().max() < 0.06 * theirs.std(0).max()
@@ -195,7 +199,7 @@ def test_mean_and_variance_of_each_pixel_equal_those_of_torchvisions_transforms(
 
 def test_no_flip_when_not_wanted():
     generator = data.generator(0, 0, "augment")
-    assert not augment.draw(100, generator, size=(8, 8), flip=False).flip.any()
+    assert not augment.sample_params(100, generator, size=(8, 8), flip=False).flip.any()
 
 
 def test_normalise_equals_torchvisions_bit_for_bit():
@@ -210,25 +214,25 @@ def test_normalise_equals_torchvisions_bit_for_bit():
 def test_the_fill_is_black_and_not_the_mean():
     images = torch.full((1, 3, 8, 8), 128, dtype=torch.uint8)
     zero = torch.zeros(1, dtype=torch.int64)
-    draws = augment.fixed(zero, zero, zero > 0, zero.double(), padding=2, size=(8, 8))
-    corner = augment.normalise(augment.apply(images, draws), MEAN, STD)[0, :, 0, 0]
+    params = augment.make_params(zero, zero, zero > 0, zero.double(), padding=2, size=(8, 8))
+    corner = augment.normalise(augment.augment(images, params), MEAN, STD)[0, :, 0, 0]
     torch.testing.assert_close(corner, -torch.tensor(MEAN) / torch.tensor(STD))
 
 
 def test_about_one_pixel_in_six_is_fill():
     images = torch.full((2000, 1, 32, 32), 255, dtype=torch.uint8)
-    draws = augment.draw(2000, data.generator(0, 0, "augment"), 4, 15.0, size=(32, 32))
-    assert (augment.apply(images, draws) == 0).double().mean().item() == pytest.approx(
+    params = augment.sample_params(2000, data.generator(0, 0, "augment"), 4, 15.0, size=(32, 32))
+    assert (augment.augment(images, params) == 0).double().mean().item() == pytest.approx(
         0.16, abs=0.005
     )
 
 
 def test_draws_cannot_be_changed():
-    draws = augment.draw(2, data.generator(0, 0, "augment"), size=(8, 8))
+    params = augment.sample_params(2, data.generator(0, 0, "augment"), size=(8, 8))
     with pytest.raises(dataclasses.FrozenInstanceError):
-        draws.padding = 3
-    assert len(draws[:1]) == 1
-    assert draws.to("cpu").size == (8, 8)
+        params.padding = 3
+    assert len(params[:1]) == 1
+    assert params.to("cpu").size == (8, 8)
 
 
 @pytest.mark.parametrize(
@@ -245,13 +249,13 @@ def test_draws_cannot_be_changed():
 def test_draw_refuses_bad_numbers(change, message):
     arguments = {"n": 2, "padding": 4, "degrees": 15.0, "size": (8, 8)} | change
     with pytest.raises(ValueError, match=message):
-        augment.draw(generator=data.generator(0), **arguments)
+        augment.sample_params(generator=data.generator(0), **arguments)
 
 
 def test_fixed_refuses_offsets_outside_the_padded_image():
     zero = torch.zeros(2, dtype=torch.int64)
     with pytest.raises(ValueError, match="left must be a whole number >= 0 and <= 4, got 5"):
-        augment.fixed(zero, zero + 5, zero > 0, zero.double(), padding=2, size=(8, 8))
+        augment.make_params(zero, zero + 5, zero > 0, zero.double(), padding=2, size=(8, 8))
 
 
 @pytest.mark.parametrize(
@@ -264,18 +268,18 @@ def test_fixed_refuses_offsets_outside_the_padded_image():
     ],
 )
 def test_apply_refuses_images_that_do_not_fit_the_draws(images, message):
-    draws = augment.draw(2, data.generator(0), size=(8, 8))
+    params = augment.sample_params(2, data.generator(0), size=(8, 8))
     with pytest.raises(ValueError, match=message):
-        augment.apply(images, draws)
+        augment.augment(images, params)
 
 
 @pytest.mark.gpu
 @pytest.mark.gpu
 def test_a_gpu_gives_the_same_bytes():
     images = random_images(300, 3, (32, 32))
-    draws = augment.draw(300, data.generator(0, 0, "augment"), size=(32, 32))
-    expected = augment.apply(images, draws)
-    on_gpu = augment.apply(images.cuda(), draws.to("cuda"))
+    params = augment.sample_params(300, data.generator(0, 0, "augment"), size=(32, 32))
+    expected = augment.augment(images, params)
+    on_gpu = augment.augment(images.cuda(), params.to("cuda"))
     assert torch.equal(on_gpu.cpu(), expected)
     torch.testing.assert_close(
         augment.normalise(on_gpu, MEAN, STD).cpu(), augment.normalise(expected, MEAN, STD)

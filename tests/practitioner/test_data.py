@@ -42,7 +42,7 @@ def small_arrays():
 def small_source(arrays):
     """Describe a "CIFAR-10" of 40 and 20 images of 4x4 pixels."""
     return dataclasses.replace(
-        sources.SOURCES["cifar10"],
+        sources.SPECS["cifar10"],
         shape=(3, 4, 4),
         n_train=N_TRAIN,
         n_test=N_TEST,
@@ -57,8 +57,8 @@ def arrays():
 
 @pytest.fixture
 def small(monkeypatch, arrays):
-    monkeypatch.setitem(sources.SOURCES, "cifar10", small_source(arrays))
-    return sources.SOURCES["cifar10"]
+    monkeypatch.setitem(sources.SPECS, "cifar10", small_source(arrays))
+    return sources.SPECS["cifar10"]
 
 
 @pytest.fixture
@@ -288,7 +288,7 @@ def test_two_copies_in_different_order_are_one_data_set(small, arrays, tmp_path)
 
 
 def test_the_files_of_all_sets_are_described_consistently():
-    for name, source in sources.SOURCES.items():
+    for name, source in sources.SPECS.items():
         assert source.name == name
         assert source.n_train % source.n_classes == source.n_test % source.n_classes == 0
         assert len(source.mean) == len(source.std) == source.shape[0]
@@ -378,12 +378,12 @@ def test_swapped_labels_are_noticed_by_the_digest(small, arrays, tmp_path, monke
     save(tmp_path, arrays, y_train=swapped)  # nothing recorded, nothing known beforehand
     data.load("cifar10", tmp_path)
     pinned = dataclasses.replace(small, digest=digest)
-    monkeypatch.setitem(sources.SOURCES, "cifar10", pinned)
+    monkeypatch.setitem(sources.SPECS, "cifar10", pinned)
     assert_refused(tmp_path, "digest")
 
 
 def test_cifar100_is_known_by_its_digest():
-    assert len(sources.SOURCES["cifar100"].digest) == 64
+    assert len(sources.SPECS["cifar100"].digest) == 64
 
 
 # --- preparing it -----------------------------------------------------------------------------
@@ -416,10 +416,10 @@ def test_download_makes_one_file_and_is_needed_once(small, fake_torchvision, arr
 def test_grey_images_as_tensors_get_their_channel(monkeypatch, tmp_path):
     x, y = random_split(20, 3, shape=(5, 5))
     monkeypatch.setitem(
-        sources.SOURCES,
+        sources.SPECS,
         "fashion_mnist",
         dataclasses.replace(
-            sources.SOURCES["fashion_mnist"],
+            sources.SPECS["fashion_mnist"],
             shape=(1, 5, 5),
             n_train=20,
             n_test=20,
@@ -531,13 +531,13 @@ def tiny(monkeypatch, tmp_path):
             notes.write(f"val_{index}.JPEG\t{wordnet_id}\t0\t0\t62\t62\n")
     (folder / "words.txt").write_text("n00\tentity\nn01\tgoldfish, Carassius auratus\n")
     source = dataclasses.replace(
-        sources.SOURCES["tiny_imagenet"],
+        sources.SPECS["tiny_imagenet"],
         n_train=6,
         n_test=2,
         n_classes=2,
         mean=tuple(np.mean(pixels, axis=(0, 1, 2)) / 255),
     )
-    monkeypatch.setitem(sources.SOURCES, "tiny_imagenet", source)
+    monkeypatch.setitem(sources.SPECS, "tiny_imagenet", source)
     return folder, pixels, source
 
 
@@ -577,8 +577,8 @@ from sgdm_lib import data
 from sgdm_lib.data import cache, sources
 
 root, mean, slow = sys.argv[1], eval(sys.argv[2]), float(sys.argv[3])
-sources.SOURCES["tiny_imagenet"] = dataclasses.replace(
-    sources.SOURCES["tiny_imagenet"], n_train=6, n_test=2, n_classes=2, mean=mean)
+sources.SPECS["tiny_imagenet"] = dataclasses.replace(
+    sources.SPECS["tiny_imagenet"], n_train=6, n_test=2, n_classes=2, mean=mean)
 collect, write = cache.collect, os.replace
 
 def logged(*arguments):

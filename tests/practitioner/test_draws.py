@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sgdm_lib import data, models
-from sgdm_lib.augment import draw
+from sgdm_lib.augment import sample_params
 
 # Computed with the code that made the committed records; these numbers may never change.
 DIGESTS = [
@@ -77,7 +77,7 @@ SURROUNDINGS = {
 def everything_drawn():
     digits = data.load("digits")
     small = data.with_random_labels(data.subset(digits, 300), 0.2)
-    crops = draw(50, data.generator(1, 2, "augment"), padding=1, size=(8, 8))
+    crops = sample_params(50, data.generator(1, 2, "augment"), padding=1, size=(8, 8))
     return {
         "order": data.epoch_permutation(100, 3, 4),
         "images": small.x_train,

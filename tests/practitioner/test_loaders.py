@@ -196,7 +196,7 @@ def test_shares_partition_each_global_batch_and_weights_restore_the_mean(plan, r
         loads = [iter(list(sampler)) for sampler in each]
         for step in range(plan.first_step(epoch), plan.first_step(epoch) + int(plan.steps[epoch])):
             batch, mean, seen = next(whole), 0.0, []
-            weights = [sampler.weights(step) for sampler in each]
+            weights = [sampler.loss_weights(step) for sampler in each]
             assert len({len(w) for w in weights}) == 1  # as many pieces in every replica
             for load, its_weights in zip(loads, weights, strict=True):
                 sizes = 0
@@ -217,7 +217,7 @@ def test_weights_are_one_where_the_replicas_divide_the_batch():
     plan = TrainingPlan(20, 1, 8, lr=0.1)  # batches of 8, 8, 4
     for rank in range(4):
         sampler = PlanBatchSampler(plan, num_replicas=4, rank=rank)
-        assert [sampler.weights(step) for step in range(3)] == [[1.0]] * 3
+        assert [sampler.loss_weights(step) for step in range(3)] == [[1.0]] * 3
 
 
 def _ddp_worker(rank, folder):

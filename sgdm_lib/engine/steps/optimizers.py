@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -37,7 +37,8 @@ def make_optimizer(
                 options["momentum"] = torch.zeros((), device=device)
             if fixed and name == "qhm":
                 options["nu"] = torch.zeros((), device=device)
-            return {"nshb": NSHB, "shb": SHB, "qhm": QHM}[name](params, **options)
+            kinds: dict[str, Callable[..., Optimizer]] = {"nshb": NSHB, "shb": SHB, "qhm": QHM}
+            return kinds[name](params, **options)
         case "sgd":
             if fixed:  # torch's SGD reads its learning rate back to the host
                 return SHB(params, momentum=0.0, **options)

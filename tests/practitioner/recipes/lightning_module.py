@@ -51,5 +51,5 @@ class PlanModule(LightningModule):
 
     def training_step(self, batch, batch_index):
         """The loss of this process's share of a batch, with its weight."""
-        (weight,) = self.sampler.weights(self.global_step)
+        (weight,) = self.sampler.loss_weights(self.global_step)
         return weight * self.model(*batch)

@@ -1,4 +1,4 @@
-"""Initial weights from a generator of their own, whatever else happens in the process."""
+"""Initial weights that depend on a seed alone, whatever else happens in the process."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _aten = torch.ops.aten
 _FLOATING = {_aten.empty, _aten.zeros, _aten.ones, _aten.rand, _aten.randn, _aten.eye}
 
 
-class _Draws(TorchDispatchMode):
-    """Every random call of this thread draws from one generator; new tensors are in float32.
+class _OneGenerator(TorchDispatchMode):
+    """Random calls of this thread draw from one generator, and new tensors are in float32.
 
-    Torch's layers draw their weights from the global generator and cannot be told otherwise. To
-    seed that one would not do: other threads draw from it, too.
+    Torch's layers draw their weights from the global generator and accept no other. Seeding the
+    global generator would not be enough, because other threads draw from it, too.
     """
 
     def __init__(self, generator: torch.Generator) -> None:
@@ -44,11 +44,12 @@ class _Draws(TorchDispatchMode):
 
 
 @contextmanager
-def own_draws(seed: int) -> Iterator[None]:
-    """Make tensors on the CPU, in float32, with draws that depend on the seed alone.
+def seeded_initialization(seed: int) -> Iterator[None]:
+    """Inside the context, layers get weights on the CPU, in float32, that depend on the seed alone.
 
-    Torch's global generator is neither used nor changed. Nothing that the caller or another thread
-    has set plays a part: default device, default dtype, autocast, ``no_grad``, inference mode.
+    The context neither uses nor changes torch's global generator. The settings of the caller and of
+    other threads have no influence: default device, default dtype, autocast, ``no_grad``, inference
+    mode.
     """
     generator = torch.Generator("cpu").manual_seed(seed)
     with ExitStack() as inside:
@@ -57,7 +58,7 @@ def own_draws(seed: int) -> Iterator[None]:
             torch.enable_grad(),
             torch.autocast("cpu", enabled=False),
             torch.device("cpu"),
-            _Draws(generator),
+            _OneGenerator(generator),
         ):
             inside.enter_context(context)
         yield

@@ -1,4 +1,4 @@
-"""What happens to each image of an epoch: crop, flip and angle, and the integers they become."""
+"""The parameters that augment each image of an epoch: crop, flip, angle and their integers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sgdm_lib.augment.rotation import ONE, fixed_point
 
 
 @dataclass(frozen=True, eq=False)
-class Draws:
-    """One augmentation for each image: parameters, and the integers they become.
+class AugmentParams:
+    """The parameters that augment each image, and the integers that are computed from them.
 
     Attributes:
         top: int64 (n,), first row of the crop in the padded image, 0..2*padding.
@@ -38,16 +38,16 @@ class Draws:
     def __len__(self) -> int:
         return len(self.top)
 
-    def __getitem__(self, which: slice | Tensor) -> Draws:
-        """Return the draws of a part of the images, for instance ``draws[first:last]``."""
-        return self._each(lambda part: part[which])
+    def __getitem__(self, index: slice | Tensor) -> AugmentParams:
+        """Return the parameters of some of the images, for instance ``params[first:last]``."""
+        return self._map(lambda entry: entry[index])
 
-    def to(self, device: torch.device | str) -> Draws:
-        """Return the draws on another device."""
-        return self._each(lambda part: part.to(device))
+    def to(self, device: torch.device | str) -> AugmentParams:
+        """Return the parameters on another device."""
+        return self._map(lambda entry: entry.to(device))
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Draws:
-        return Draws(
+    def _map(self, change: Callable[[Tensor], Tensor]) -> AugmentParams:
+        return AugmentParams(
             top=change(self.top),
             left=change(self.left),
             flip=change(self.flip),
@@ -58,7 +58,7 @@ class Draws:
         )
 
 
-def draw(
+def sample_params(
     n: int,
     generator: torch.Generator,
     padding: int = 4,
@@ -66,32 +66,32 @@ def draw(
     *,
     size: tuple[int, int],
     flip: bool = True,
-) -> Draws:
-    """Draw the augmentation of n images: crop offsets, flips and angles, all independent.
+) -> AugmentParams:
+    """Draw the parameters that augment n images: crop offsets, flips and angles, independently.
 
     ``top, left ~ U{0..2 padding}``, ``flip ~ Bernoulli(1/2)``, ``angle ~ U[-degrees, degrees]``:
     the distribution of torchvision's RandomCrop(size, padding), RandomHorizontalFlip() and
-    RandomRotation(degrees). Draw once for all images of an epoch, in the epoch's order, with
-    ``data.generator(seed, epoch, "augment")``: image k of the epoch then gets the same augmentation
-    whatever the batch size, and after an interruption.
+    RandomRotation(degrees). Call it once for all images of an epoch, in the epoch's order, with
+    ``data.generator(seed, epoch, "augment")``: image k of the epoch then gets the same parameters
+    whatever the batch size is, and also after an interruption.
 
     Args:
         n: number of images.
-        generator: a CPU generator; the draw depends on its state and on n alone.
+        generator: a CPU generator; the parameters depend on its state and on n alone.
         padding: zeros added on each side before the crop, in pixels.
         degrees: largest angle, 0..180.
         size: (H, W) of the images, in pixels.
         flip: whether to flip half of the images.
 
     Returns:
-        The draws, on the CPU.
+        The parameters, on the CPU.
 
     Raises:
         ValueError: if a number lies outside its range.
 
     >>> from sgdm_lib import data
-    >>> draws = draw(3, data.generator(0, 0, "augment"), padding=1, size=(8, 8))
-    >>> len(draws), bool((draws.angle.abs() <= 15).all()), int(draws.top.max()) <= 2
+    >>> params = sample_params(3, data.generator(0, 0, "augment"), padding=1, size=(8, 8))
+    >>> len(params), bool((params.angle.abs() <= 15).all()), int(params.top.max()) <= 2
     (3, True, True)
     """
     n = checks.integer("n", n, at_least=1)
@@ -100,7 +100,7 @@ def draw(
     offsets = torch.randint(0, 2 * padding + 1, (2, n), generator=generator, device="cpu")
     flips = torch.rand(n, generator=generator, device="cpu", dtype=torch.float32) < 0.5
     unit = torch.rand(n, generator=generator, device="cpu", dtype=torch.float64)
-    return fixed(
+    return make_params(
         top=offsets[0],
         left=offsets[1],
         flip=flips & flip,
@@ -110,7 +110,7 @@ def draw(
     )
 
 
-def fixed(
+def make_params(
     top: Tensor,
     left: Tensor,
     flip: Tensor,
@@ -118,8 +118,8 @@ def fixed(
     *,
     padding: int,
     size: tuple[int, int],
-) -> Draws:
-    """Return the draws with the given parameters, one entry an image.
+) -> AugmentParams:
+    """Make parameters from given values, one entry for each image.
 
     Args:
         top: first row of each crop in the padded image, 0..2*padding.
@@ -132,10 +132,10 @@ def fixed(
     Raises:
         ValueError: if an offset lies outside 0..2*padding, or a size outside its range.
 
-    >>> from sgdm_lib.augment import apply
-    >>> one = fixed(torch.tensor([4]), torch.tensor([4]), torch.tensor([False]),
-    ...             torch.tensor([90.0]), padding=4, size=(2, 2))
-    >>> apply(torch.tensor([[[[1, 2], [3, 4]]]], dtype=torch.uint8), one).tolist()
+    >>> from sgdm_lib.augment import augment
+    >>> one = make_params(torch.tensor([4]), torch.tensor([4]), torch.tensor([False]),
+    ...                   torch.tensor([90.0]), padding=4, size=(2, 2))
+    >>> augment(torch.tensor([[[[1, 2], [3, 4]]]], dtype=torch.uint8), one).tolist()
     [[[[2, 4], [1, 3]]]]
     """
     height, width = (checks.integer("image size", s, at_least=1, at_most=4096) for s in size)
@@ -149,7 +149,7 @@ def fixed(
     matrix[:, 2] += torch.where(flip, width * ONE - 1, 0)
     extra = border(padding) - padding
     start = (top + extra) * (width + 2 * border(padding)) + left + extra
-    return Draws(
+    return AugmentParams(
         top=top.to(torch.int64),
         left=left.to(torch.int64),
         flip=flip,
@@ -161,5 +161,5 @@ def fixed(
 
 
 def border(padding: int) -> int:
-    """Zeros put around an image: at least one, so that its position 0 is always fill."""
+    """Return how many zeros surround an image: at least one, so that position 0 is always fill."""
     return max(padding, 1)

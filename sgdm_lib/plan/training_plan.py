@@ -1,14 +1,4 @@
-"""A training plan: schedules x number of samples x epochs -> stages, a table, steps and cost.
-
-Everything follows from the plan before anything runs: the batch size of every epoch, the number of
-steps, the learning rate of every step, the gradient cost (SFO), and where a run stands after any
-number of steps. Nothing about it is stored in a checkpoint but the step: a resumed run derives the
-rest.
-
-Within an epoch the batch size is fixed, ``ceil`` of the schedule at the epoch's start, and the last
-batch takes what is left. Source: the authors' training scripts (Kamo & Iiduka 2025, Kondo & Iiduka
-2025), which build a fresh shuffled loader for every epoch and keep the ragged last batch.
-"""
+"""The training plan computes its numbers once and looks them up for any epoch or step."""
 
 from __future__ import annotations
 
@@ -16,58 +6,28 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sgdm_lib.checks import integer
+from sgdm_lib.plan.positions import Position, Stage, stages_of
+from sgdm_lib.plan.tables import epoch_table, stage_lines
 from sgdm_lib.schedules import Schedule, as_schedule
-from sgdm_lib.schedules.ranges import check_values, whole_batch_sizes
+from sgdm_lib.schedules.ranges import check_values, rounded_batch_sizes
 
 if TYPE_CHECKING:
     import pandas
 
-__all__ = ["Position", "Stage", "TrainingPlan"]
-
 MAX_EPOCHS = 10**6
-"""The most epochs of a plan, which keeps a few numbers for each of them."""
+"""A plan may have so many epochs at most, because it keeps a few numbers for each of them."""
 MAX_STEPS = 10**9
-"""The most steps of a plan, which checks the hyperparameters of each of them."""
-
-
-class Stage(NamedTuple):
-    """Consecutive epochs with one batch size."""
-
-    first_epoch: int
-    """The first epoch, from 0."""
-    epochs: int
-    """How many epochs."""
-    batch_size: int
-    """Samples in a full batch."""
-    steps_per_epoch: int
-    """Steps in one epoch, the ragged last one included."""
-
-
-class Position(NamedTuple):
-    """Where a run stands: the batch that comes next."""
-
-    step: int
-    """Steps taken so far; the number of the next step, from 0."""
-    epoch: int
-    """The epoch of the next step, from 0."""
-    step_in_epoch: int
-    """The number of the next step within its epoch, from 0."""
-    batch_size: int
-    """Nominal size of the next batch."""
-    first: int
-    """The next batch starts at this place of the epoch's sample order..."""
-    last: int
-    """...and ends before this one."""
+"""A plan may have so many steps at most, because it checks the hyperparameters of each."""
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """Batch size, learning rate and momentum of a whole run, resolved for a data set.
+    """A plan resolves batch size, learning rate and momentum of a whole run for a data set.
 
     Args:
         n_train: number of training samples n.
@@ -105,9 +65,9 @@ class TrainingPlan:
     """Steps of every epoch, int64 (epochs,)."""
 
     def __post_init__(self) -> None:
-        put = object.__setattr__  # the dataclass is frozen for everyone else
-        put(self, "n_train", integer("n_train", self.n_train, at_least=1))
-        put(self, "epochs", integer("epochs", self.epochs, at_least=1))
+        set_field = object.__setattr__  # the dataclass is frozen for everyone else
+        set_field(self, "n_train", integer("n_train", self.n_train, at_least=1))
+        set_field(self, "epochs", integer("epochs", self.epochs, at_least=1))
         fix = "every epoch has a row in the plan's table"
         integer("epochs", self.epochs, at_most=MAX_EPOCHS, fix=fix)
         batch_size = as_schedule(self.batch_size, "batch_size")
@@ -117,50 +77,50 @@ class TrainingPlan:
                 "batch size is fixed within an epoch; give the schedule unit='epoch'"
             )
         batch_size = batch_size.over(epochs=self.epochs, steps=0)
-        put(self, "batch_size", batch_size)
-        sizes = whole_batch_sizes(
+        set_field(self, "batch_size", batch_size)
+        sizes = rounded_batch_sizes(
             batch_size,
             epochs=self.epochs,
             n_train=self.n_train,
             allow_shrinking=self.allow_shrinking,
         )
-        put(self, "batch_sizes", sizes)
-        put(self, "steps", -(-self.n_train // self.batch_sizes))
+        set_field(self, "batch_sizes", sizes)
+        set_field(self, "steps", -(-self.n_train // self.batch_sizes))
         fix = "plan fewer epochs or larger batches"
         integer("total_steps of the plan", self.total_steps, at_most=MAX_STEPS, fix=fix)
         for name in ("lr", "momentum", "nu"):
-            if name != "nu" or self.nu is not None:  # None: an optimizer without nu
+            if name != "nu" or self.nu is not None:  # None: the optimizer has no nu
                 schedule = as_schedule(getattr(self, name), name)
                 schedule = schedule.over(epochs=self.epochs, steps=self.total_steps)
                 check_values(name, schedule, length=self._length(schedule))
-                put(self, name, schedule)
+                set_field(self, name, schedule)
 
     def _length(self, schedule: Schedule) -> int:
         return self.epochs if schedule.unit == "epoch" else self.total_steps
 
     @cached_property
     def cumulative_steps(self) -> np.ndarray:
-        """Steps done at the end of every epoch, int64 (epochs,)."""
+        """How many steps are done at the end of every epoch, int64 (epochs,)."""
         return np.cumsum(self.steps)
 
     @property
     def total_steps(self) -> int:
-        """Optimizer steps of the whole run."""
+        """How many optimizer steps the whole run takes."""
         return int(self.cumulative_steps[-1])
 
     @property
     def total_sfo(self) -> int:
-        """Per-sample gradients really computed for training: n_train an epoch."""
+        """How many per-sample gradients training really computes: ``n_train`` in each epoch."""
         return self.n_train * self.epochs
 
     @property
     def total_sfo_nominal(self) -> int:
-        """Steps x nominal batch size, as the papers count."""
+        """The sum of nominal batch sizes over all steps, which is how the papers count."""
         return int((self.steps * self.batch_sizes).sum())
 
     @cached_property
     def last_batch_sizes(self) -> np.ndarray:
-        """Samples in the last batch of every epoch, int64 (epochs,): what the full ones leave.
+        """How many samples the last batch of every epoch has, int64 (epochs,).
 
         >>> TrainingPlan(10, 2, batch_size=4, lr=0.1).last_batch_sizes.tolist()
         [2, 2]
@@ -169,7 +129,7 @@ class TrainingPlan:
 
     @property
     def smallest_batch(self) -> int:
-        """Samples in the smallest batch of the run, 1 .. ``n_train``.
+        """How many samples the smallest batch of the run has, 1 .. ``n_train``.
 
         A model with BatchNorm cannot train on a batch of one sample; see :meth:`check_batches`.
 
@@ -180,7 +140,7 @@ class TrainingPlan:
         return int(self.last_batch_sizes.min())
 
     def check_batches(self, at_least: int = 2) -> None:
-        """Refuse a plan in which some batch has too few samples, for example for BatchNorm.
+        """Raise an error if some batch has too few samples, for example for BatchNorm.
 
         Args:
             at_least: the fewest samples that a batch may have, >= 1. BatchNorm needs two.
@@ -207,15 +167,10 @@ class TrainingPlan:
     @property
     def stages(self) -> list[Stage]:
         """The stretches of constant batch size, in order."""
-        starts = np.flatnonzero(np.diff(self.batch_sizes, prepend=0) != 0)
-        ends = np.append(starts[1:], self.epochs)
-        return [
-            Stage(int(a), int(b - a), int(self.batch_sizes[a]), int(self.steps[a]))
-            for a, b in zip(starts, ends, strict=True)
-        ]
+        return stages_of(self.batch_sizes, self.steps)
 
     def position(self, step: int) -> Position:
-        """Where a run stands after ``step`` steps: the epoch and the batch that come next.
+        """Return the position of a run after ``step`` steps, that is, the batch that comes next.
 
         Args:
             step: steps taken so far, from 0 to ``total_steps`` - 1.
@@ -232,7 +187,7 @@ class TrainingPlan:
         return Position(step, epoch, inside, size, first, min(first + size, self.n_train))
 
     def first_step(self, epoch: int) -> int:
-        """The number of the first step of an epoch, both from 0.
+        """Return the number of the first step of an epoch; steps and epochs count from 0.
 
         Raises:
             ValueError: if the plan has no such epoch.
@@ -242,7 +197,7 @@ class TrainingPlan:
         return int(self.cumulative_steps[epoch] - self.steps[epoch])
 
     def at(self, step: int) -> dict[str, float]:
-        """``lr``, ``momentum`` and, if planned, ``nu`` of a step (from 0).
+        """Return ``lr``, ``momentum`` and, if planned, ``nu`` of a step, from 0.
 
         Raises:
             ValueError: if the plan has no such step.
@@ -254,7 +209,7 @@ class TrainingPlan:
         }
 
     def in_epoch(self, epoch: int) -> dict[str, np.ndarray]:
-        """The hyperparameters of every step of an epoch (from 0): arrays of float64 (steps,)."""
+        """Return the hyperparameters of every step of an epoch, from 0: float64 arrays (steps,)."""
         first, steps = self.first_step(epoch), int(self.steps[epoch])
         return {
             name: np.full(steps, self._by_epoch[name][epoch])
@@ -265,7 +220,7 @@ class TrainingPlan:
 
     @cached_property
     def _by_epoch(self) -> dict[str, np.ndarray]:
-        """What is scheduled per epoch, for every epoch: loops ask for the same values all along."""
+        """The values of per-epoch schedules in every epoch, kept because loops ask often."""
         epochs = np.arange(self.epochs)
         named = self._hyperparameters().items()
         return {name: schedule(epochs) for name, schedule in named if schedule.unit == "epoch"}
@@ -275,7 +230,7 @@ class TrainingPlan:
         return {name: s for name, s in named.items() if isinstance(s, Schedule)}
 
     def table(self) -> pandas.DataFrame:
-        """One row an epoch.
+        """Return the plan as a table with one row for each epoch.
 
         Returns:
             ``epoch`` (from 1), ``batch_size``, ``steps`` (the ragged last one counts), ``lr_first``
@@ -283,27 +238,12 @@ class TrainingPlan:
             ``cumulative_sfo`` (per-sample gradients really computed) and
             ``cumulative_sfo_nominal`` (steps x batch size, the papers' count).
         """
-        import pandas
-
         assert isinstance(self.lr, Schedule)
-        epoch = np.arange(self.epochs)
-        by_step = self.lr.unit == "step"
-        return pandas.DataFrame(
-            {
-                "epoch": epoch + 1,
-                "batch_size": self.batch_sizes,
-                "steps": self.steps,
-                "lr_first": self.lr(self.cumulative_steps - self.steps if by_step else epoch),
-                "lr_last": self.lr(self.cumulative_steps - 1 if by_step else epoch),
-                "cumulative_steps": self.cumulative_steps,
-                "cumulative_sfo": self.n_train * (epoch + 1),
-                "cumulative_sfo_nominal": np.cumsum(self.steps * self.batch_sizes),
-            }
-        )
+        return epoch_table(self.n_train, self.batch_sizes, self.steps, self.lr)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Short hash of everything the plan decides; equal plans have equal ones, everywhere."""
+        """A short hash of all that the plan decides; equal plans have equal hashes everywhere."""
         parts: list[Any] = [self.n_train, self.epochs, self.batch_sizes.tolist()]
         for name, schedule in self._hyperparameters().items():
             try:
@@ -314,7 +254,7 @@ class TrainingPlan:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     def preview(self) -> str:
-        """The plan as a few lines of text: totals, then one line a stage.
+        """Return the plan as a few lines of text: the totals, then one line for each stage.
 
         >>> from sgdm_lib.schedules import StageGrowth
         >>> print(TrainingPlan(1_000, 6, StageGrowth(8, 4, every=2), 0.1).preview())
@@ -325,20 +265,13 @@ class TrainingPlan:
              3-4          32           32                     0.1
              5-6         128            8                     0.1
         """
-        hyper = "; ".join(f"{name} {s}" for name, s in self._hyperparameters().items())
+        hyperparameters = "; ".join(f"{name} {s}" for name, s in self._hyperparameters().items())
         lines = [
             f"{self.n_train:,} samples, {self.epochs:,} epochs: {self.total_steps:,} steps, "
             f"SFO {self.total_sfo:,} (nominal {self.total_sfo_nominal:,})",
-            hyper,
-            "  epochs  batch_size  steps/epoch                      lr",
+            hyperparameters,
+            *stage_lines(self.stages, self.table()),
         ]
-        table = self.table()
-        for stage in self.stages:
-            last = stage.first_epoch + stage.epochs
-            span = f"{stage.first_epoch + 1}-{last}" if stage.epochs > 1 else f"{last}"
-            begin, end = table["lr_first"][stage.first_epoch], table["lr_last"][last - 1]
-            lr = f"{begin:.4g}" if begin == end else f"{begin:.4g} -> {end:.4g}"
-            lines.append(f"{span:>8}{stage.batch_size:>12}{stage.steps_per_epoch:>13}{lr:>24}")
         return "\n".join(lines)
 
     def __str__(self) -> str:
