@@ -15,8 +15,10 @@ The names below are the ones most people need; they are imported when first used
 ``import sgdm_lib`` is quick and needs neither torchvision nor matplotlib.
 """
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from sgdm_lib.engine.versions import version
 
 if TYPE_CHECKING:
     from sgdm_lib.engine.experiment import Experiment as Experiment
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from sgdm_lib.optim import SHB as SHB
     from sgdm_lib.plan import TrainingPlan as TrainingPlan
 
-__version__ = metadata.version("sgdm-lib")
+__version__ = version()
 
 _HOMES = {
     "Experiment": "engine.experiment",

@@ -80,3 +80,28 @@ def test_the_book_needs_the_checkout_and_says_so(installed, tmp_path):
     assert "the book needs its checkout" in done.stderr
     assert "run it in a clone" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_the_library_runs_from_a_bare_tree(tmp_path):
+    """As on a rented machine: the source, and no metadata of the library or of anything else."""
+    code = (
+        "from importlib import metadata\n"
+        "def version(name): raise metadata.PackageNotFoundError(name)\n"
+        "metadata.version = version\n"
+        "import sgdm_lib\n"
+        "from sgdm_lib.engine.versions import code_version, versions\n"
+        "from sgdm_lib.engine.training import fit\n"
+        "print(sgdm_lib.__version__, code_version(), versions()['torch'], sep='|')\n"
+    )
+    shutil.copytree(ROOT / "sgdm_lib", tmp_path / "sgdm_lib")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    command = [sys.executable, "-c", code]
+    done = run(tmp_path, tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+    version, code_version, torch = done.stdout.strip().split("|")
+    assert version == __version__
+    assert code_version.startswith(f"{__version__}+installed (source ")
+    assert torch == "unknown"
+    (tmp_path / "pyproject.toml").unlink()
+    done = run(tmp_path, tmp_path, *command)
+    assert done.stdout.startswith("unknown|unknown+")

@@ -47,7 +47,10 @@ EXAMPLES = {
         sgdm book --chapter 02 -p seeds 5
         sgdm book --scale paper -p records runs -j 1""",
     "bench": """
-        sgdm bench quick/digits/nshb/x2 --batch-sizes 8,64 --seconds 1""",
+        sgdm bench quick/digits/nshb/x2 --batch-sizes 8,64 --seconds 1
+        sgdm bench kamo2025/cifar100/nshb/x2 --precision bf16 --every 10 --at-once 3""",
+    "records": """
+        sgdm records add records.tgz""",
 }
 
 
@@ -112,7 +115,15 @@ def parser() -> argparse.ArgumentParser:
     )
     each.add_argument("--seeds", default="0", help="such as 0, 0-2 or 0,3,5 (default: 0)")
     each.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
-    each.add_argument("--mode", default="auto", help="auto, eager, compile, graph (default: auto)")
+    each.add_argument("--mode", default="auto", help="auto, eager, compile, graph, graph+compile")
+    each.add_argument("--precision", help="fp32, tf32 or bf16; short for --set precision=...")
+    each.add_argument(
+        "--every", type=int, metavar="EPOCHS",
+        help="measure full gradient norms so often; short for --set gradient_norm_every=...",
+    )  # fmt: skip
+    each.add_argument(
+        "--at-once", type=int, default=1, metavar="N", help="runs side by side (default: 1)"
+    )
     each.add_argument("--out", type=Path, default=Path("runs"), help="folder (default: runs)")
     each.add_argument("--fresh", action="store_true", help="start anew instead of going on")
     each.add_argument(
@@ -155,7 +166,20 @@ def parser() -> argparse.ArgumentParser:
     each.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: auto)")
     each.add_argument("--batch-sizes", default="8,32,128,512", help="(default: 8,32,128,512)")
     each.add_argument("--seconds", type=float, default=5.0, help="for each number (default: 5)")
+    each.add_argument("--precision", help="fp32, tf32 or bf16 (default: the experiment's)")
+    each.add_argument(
+        "--every", type=int, metavar="EPOCHS",
+        help="time full gradient norms, too, and predict the whole run with norms so often",
+    )  # fmt: skip
+    each.add_argument(
+        "--at-once", type=int, default=1, metavar="N", help="time up to N runs side by side, too"
+    )
     each.add_argument("--out", type=Path, default=Path("bench"), help="folder (default: bench)")
+
+    each = command("records", "check and file records that were made elsewhere", commands.file_away)
+    each.add_argument("what", choices=["add"], help="add: take over finished runs")
+    each.add_argument("archive", type=Path, metavar="ARCHIVE", help="a .tgz or a folder of runs")
+    each.add_argument("--chapters", type=Path, help="folder with records (default: the checkout's)")
 
     each = command(
         "doctor", "look at the machine: versions, devices, disk, data", commands.look_around

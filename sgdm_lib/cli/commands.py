@@ -152,6 +152,13 @@ def _wrapped(text: str, indent: str) -> str:
     return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=further)
 
 
+def file_away(args: argparse.Namespace) -> None:
+    """Check and file records."""
+    from sgdm_lib.cli import filing
+
+    filing.add(args.archive, args.chapters)
+
+
 def prepare_data(args: argparse.Namespace) -> None:
     """Prepare and check a data set."""
     from sgdm_lib import data
@@ -175,6 +182,9 @@ def time_steps(args: argparse.Namespace) -> None:
         device=args.device,
         batch_sizes=tuple(sizes),
         seconds=number("seconds", args.seconds, above=0),
+        precision=args.precision,
+        every=args.every,
+        at_once=args.at_once,
     )
     for file in files:
         if file.suffix == ".md":

@@ -16,13 +16,15 @@ from typing import Any
 
 from sgdm_lib import data
 from sgdm_lib.book.terminal import printable
+from sgdm_lib.checks import integer
 from sgdm_lib.cli.errors import Failure, one_line
 from sgdm_lib.cli.jobs import Job, jobs
 from sgdm_lib.engine import records, speed
 from sgdm_lib.engine.device import choose_device
+from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.engine.records import Run
 from sgdm_lib.engine.steps import choose_mode
-from sgdm_lib.engine.training import fit
+from sgdm_lib.engine.training import fit, fit_many
 
 WAIT = 2.0
 """Seconds between two looks at the runs of other processes."""
@@ -40,7 +42,10 @@ def run_each(args: argparse.Namespace) -> None:
         Failure: if runs failed; each cause is told once.
     """
     choose_mode(args.mode, choose_device(args.device))
-    wanted = jobs(args.names, args.set, args.seeds, args.out)
+    at_once = integer("at-once", args.at_once, at_least=1)
+    shortcuts = {"precision": args.precision, "gradient_norm_every": args.every}
+    changes = [f"{name}={value}" for name, value in shortcuts.items() if value is not None]
+    wanted = jobs(args.names, [*args.set, *changes], args.seeds, args.out)
     say: Say = partial(print, file=sys.stderr if args.json else sys.stdout, flush=True)
     done, failed = ({}, {}) if args.fresh else _look(wanted)
     left = [job for job in wanted if job not in done and job not in failed]
@@ -55,7 +60,11 @@ def run_each(args: argparse.Namespace) -> None:
     train = partial(
         fit, device=args.device, resume=not args.fresh, mode=args.mode, progress=not args.json
     )
-    _work([job for job in left if job not in failed], train, done, failed, say)
+    left = [job for job in left if job not in failed]
+    if at_once > 1:
+        many = partial(fit_many, **train.keywords, at_once=at_once)
+        left = _side_by_side(left, at_once, many, done, failed, say)
+    _work(left, train, done, failed, say)
     return _report(wanted, done, failed, args.json)
 
 
@@ -139,6 +148,39 @@ def _work(
         if busy:
             time.sleep(WAIT)
         left = busy
+
+
+def _side_by_side(
+    left: list[Job],
+    at_once: int,
+    train: Callable[..., list[Run]],
+    done: dict[Job, Run],
+    failed: dict[Job, str],
+    say: Say,
+) -> list[Job]:
+    """Run several at a time; returns those that another process was at, and their company."""
+    waiting, later = list(left), []
+    while waiting:
+        group: dict[Experiment, Job] = {}  # two names of one experiment do not go together
+        for job in waiting[:at_once]:
+            group.setdefault(job.experiment, job)
+        members = list(group.values())
+        waiting = [job for job in waiting if job not in members]
+        say("side by side: " + "; ".join(map(str, members)))
+        try:
+            runs = train(list(group), out={job.experiment: job.folder for job in members})
+        except records.Busy:
+            later += members
+            continue
+        except Exception as error:
+            over, _ = _look(members)
+            done |= over
+            failed |= {job: one_line(error) for job in members if job not in over}
+        else:
+            done |= dict(zip(members, runs, strict=True))
+        for job in members:
+            say(f"    {job}: {_outcome(done[job]) if job in done else 'failed: ' + failed[job]}")
+    return later
 
 
 def _report(wanted: list[Job], done: dict[Job, Run], failed: dict[Job, str], as_json: bool) -> None:

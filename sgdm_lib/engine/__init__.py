@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from sgdm_lib.engine.trial import draws_at_random as draws_at_random
     from sgdm_lib.engine.trial import refuse_single_images as refuse_single_images
     from sgdm_lib.engine.versions import code_version as code_version
+    from sgdm_lib.engine.versions import version as version
     from sgdm_lib.engine.versions import versions as versions
     from sgdm_lib.engine.weights import NAME as NAME
     from sgdm_lib.engine.weights import load_model as load_model
@@ -109,6 +110,7 @@ _HOMES = {
     "sha256_of": "seals",
     "sha256_of_rows": "seals",
     "sign": "records",
+    "version": "versions",
     "versions": "versions",
 }
 __all__ = [
@@ -161,6 +163,7 @@ __all__ = [
     "sha256_of",
     "sha256_of_rows",
     "sign",
+    "version",
     "versions",
 ]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
+from dataclasses import replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -44,15 +47,19 @@ class Source:
         self.dataset, self.experiment, self.device = dataset, experiment, device
         self.y_train, self.y_test = dataset.y_train.to(device), dataset.y_test.to(device)
         self.x_train, self.x_test = dataset.x_train.to(device), dataset.x_test.to(device)
+        self.ahead = device.type == "cuda"  # a CPU would only take time from training
+        self.sampled: dict[str, tuple[tuple[int, int], Future[AugmentParams]]] = {}
         if device.type == "cuda":
-            # kept constants come into being here, before runs on several streams share them
-            next(self.blocks(torch.arange(1, device="cpu"), 1, 0, 0, "augment"))
+            # kept constants come into being here, before runs on several streams share them, also
+            # those of augmentation, which another run on the same data may need
+            warm = self.sharing(experiment.replace(augment=True))
+            next(warm.blocks(torch.arange(1, device="cpu"), 1, 0, 0, "augment"))
             torch.cuda.synchronize(device)
 
     def sharing(self, experiment: Experiment) -> Source:
         """A source for another experiment on the same data: the same tensors."""
         other = copy(self)
-        other.experiment = experiment
+        other.experiment, other.sampled = experiment, {}
         return other
 
     def pieces(self, part: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -90,17 +97,30 @@ class Source:
             yield self._ready(pixels), self.y_train[which]
 
     def _augment_params(self, n: int, epoch: int, stream: str) -> AugmentParams | None:
+        """An epoch's augmentation; beside a GPU the next one's is drawn meanwhile, in a thread."""
         if not self.experiment.augment:
             return None
+        wanted, (key, pending) = (n, epoch), self.sampled.pop(stream, (None, None))
+        params = pending.result() if pending and key == wanted else self._sampled(n, epoch, stream)
+        each = self.experiment.gradient_norm_every if stream == "measure_augment" else 1
+        if self.ahead and epoch + each < self.experiment.epochs:
+            pending = _sampler().submit(self._sampled, n, epoch + each, stream)
+            self.sampled[stream] = (n, epoch + each), pending
+        return replace(params, table=params.table.to(self.device))  # the rest is for people
+
+    def _sampled(self, n: int, epoch: int, stream: str) -> AugmentParams:
         height, width = self.dataset.shape[1:]
         generator = data.generator(self.experiment.seed, epoch, stream)
-        return sample_params(n, generator, padding=height // 8, size=(height, width)).to(
-            self.device
-        )
+        return sample_params(n, generator, padding=height // 8, size=(height, width))
 
     def _ready(self, pixels: Tensor) -> Tensor:
         images = normalise(pixels, self.dataset.mean, self.dataset.std)
         return images.contiguous(memory_format=layout(self.experiment))
+
+
+@cache
+def _sampler() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "augmentation")
 
 
 def layout(experiment: Experiment) -> torch.memory_format:

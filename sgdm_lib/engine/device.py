@@ -32,14 +32,15 @@ def numerics(precision: str) -> Iterator[None]:
     """Torch's settings for a precision inside, as before after.
 
     What the caller has set plays no part inside: default device and dtype, autocast, ``no_grad``
-    and inference mode. (The default dtype is one for all threads of a process.) TF32 in matrix
-    products and convolutions unless the precision is fp32 (bf16 runs measure in TF32); cuDNN times
-    its algorithms for each shape unless torch is told to be deterministic.
+    and inference mode. (The default dtype is one for all threads of a process.) With "tf32" and
+    "bf16" convolutions of float32 run in TF32 on a GPU that has it, and matrix products in float32:
+    PyTorch's own default, hence that of the papers' runs. With "fp32" nothing is rounded to TF32.
+    cuDNN searches for its fastest algorithms only where it is told to
+    (:func:`sgdm_lib.engine.steps.autotune.autotuned`).
     """
     cuda, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark
-    cuda.allow_tf32 = cudnn.allow_tf32 = precision != "fp32"
-    cudnn.benchmark = not torch.are_deterministic_algorithms_enabled()
+    cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = False, precision != "fp32", False
     dtype = torch.get_default_dtype()
     with ExitStack() as inside:
         inside.enter_context(torch.inference_mode(False))
@@ -56,3 +57,20 @@ def numerics(precision: str) -> Iterator[None]:
             yield
         finally:
             cuda.allow_tf32, cudnn.allow_tf32, cudnn.benchmark = before
+
+
+def arithmetic(precision: str, device: torch.device) -> dict[str, str]:
+    """What a run of that precision computes in on that device, for its record.
+
+    Returns:
+        ``computed_in``: training steps, and ``measured_in``: full gradient norms and tests; each
+        "fp32", "tf32" or "bf16". A device without TF32 computes in fp32 instead.
+
+    >>> arithmetic("tf32", torch.device("cpu"))
+    {'computed_in': 'fp32', 'measured_in': 'fp32'}
+    >>> arithmetic("bf16", torch.device("cpu"))
+    {'computed_in': 'bf16', 'measured_in': 'fp32'}
+    """
+    has_tf32 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    measured = "tf32" if precision != "fp32" and has_tf32 else "fp32"
+    return {"computed_in": "bf16" if precision == "bf16" else measured, "measured_in": measured}

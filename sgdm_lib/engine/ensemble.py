@@ -19,6 +19,7 @@ from sgdm_lib.engine.interleave import Lane, each_alone, guarded
 from sgdm_lib.engine.interrupt import Stopped, StopRequest
 from sgdm_lib.engine.progress import Progress
 from sgdm_lib.engine.run_state import Ongoing, look_every
+from sgdm_lib.engine.steps.look import Look
 from sgdm_lib.engine.steps.stacked import StackedStep, family
 from sgdm_lib.gradients import has_batch_norm
 
@@ -82,7 +83,7 @@ class Company:
     def __init__(self, members: list[Member]) -> None:
         self.members = members
 
-    def advance(self, stop: StopRequest) -> Iterator[None]:
+    def advance(self, stop: StopRequest) -> Iterator[Look | None]:
         """Go on to the end or to a stop; hands over control after every step."""
         for run, _ in self.members:
             run.stacked = True
@@ -101,7 +102,7 @@ class Company:
                 run.share = 1.0
                 yield from run.advance(stop, bar)
 
-    def _stay_together(self, stop: StopRequest) -> Iterator[None]:
+    def _stay_together(self, stop: StopRequest) -> Iterator[Look | None]:
         """Epoch after epoch, until somebody leaves or batches are large."""
         step, size = StackedStep([run.train_step for run, _ in self.members]), len(self.members)
         try:
@@ -128,7 +129,8 @@ class Company:
         for member in list(self.members):
             run, bar = member
             if run.trained or not run.train_step.finite():
-                run.end_epoch(stop, bar)
+                for _ in run.end_epoch(stop, bar):  # on a CPU there is nothing to wait for
+                    pass
             if run.status == "diverged" or len(run.rows) == run.plan.epochs:
                 run.finish()
                 self.members.remove(member)
@@ -138,7 +140,7 @@ class Company:
         for run, _ in self.members:
             run.share = 1 / len(self.members)
 
-    def _train(self, step: StackedStep, stop: StopRequest) -> Iterator[None]:
+    def _train(self, step: StackedStep, stop: StopRequest) -> Iterator[Look | None]:
         """Train the rest of the epoch that is due, or up to a loss that is not finite."""
         run, epoch = self.members[0][0], len(self.members[0][0].rows)
         first, batch_size = run.plan.first_step(epoch), int(run.plan.batch_sizes[epoch])
@@ -157,7 +159,7 @@ class Company:
                 step.hand_over()
                 for each, _ in self.members:
                     each.save()
-            yield
+            yield None
 
     def _batches(self, at_step: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The members' batches side by side, from that step to the end of its epoch."""

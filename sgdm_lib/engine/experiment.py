@@ -52,7 +52,8 @@ class Experiment:
         augment: crop, flip and rotate as in the papers.
         label_noise: fraction of training labels drawn at random, fixed, in [0, 1].
         n_train: use that many training samples only; None for all.
-        precision: ``fp32``, ``tf32`` or ``bf16`` (autocast).
+        precision: ``fp32``; ``tf32``: float32, but convolutions in TF32 on a GPU that has it, which
+            is PyTorch's default; or ``bf16`` (autocast).
         gradient_norm_every: measure the full gradient norm every so many epochs, >= 1.
         estimators: which full gradient norms to measure: ``exact``, ``authors`` or both.
         allow_shrinking: allow a batch size that falls.

@@ -1,12 +1,14 @@
-"""Several runs at once on one device: they take turns, a step each."""
+"""Several runs at once on one device: each goes on as soon as the device has finished its work."""
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,9 +21,11 @@ from sgdm_lib.engine.interrupt import StopRequest
 from sgdm_lib.engine.progress import Progress
 from sgdm_lib.engine.records import Run
 from sgdm_lib.engine.run_state import Ongoing, in_a_stack
+from sgdm_lib.engine.steps.look import Look
 from sgdm_lib.engine.weights import load_model
 
-Lane = tuple[torch.cuda.Stream | None, Iterator[None]]
+Lane = tuple[torch.cuda.Stream | None, Iterator[Look | None]]
+PAUSE = 50e-6  # seconds between two looks at a device that is busy with all lanes: a step's tenth
 Team = Callable[[list[tuple[Ongoing, Progress]], StopRequest], list[Lane]]
 
 
@@ -74,7 +78,7 @@ def is_stacked(run: Run) -> bool:
     return bool(about.get("stacked")) or str(about.get("mode", "")).startswith("stacked")
 
 
-def guarded(runs: list[Ongoing], steps: Iterator[None]) -> Iterator[None]:
+def guarded(runs: list[Ongoing], steps: Iterator[Look | None]) -> Iterator[Look | None]:
     """The same steps; an error in one ends these runs, which keep it, and no others."""
     try:
         yield from steps
@@ -92,15 +96,15 @@ def each_alone(runs: list[tuple[Ongoing, Progress]], stop: StopRequest) -> list[
     return lanes
 
 
-def _in_own_state(run: Ongoing, steps: Iterator[None]) -> Iterator[None]:
+def _in_own_state(run: Ongoing, steps: Iterator[Look | None]) -> Iterator[Look | None]:
     """Steps that draw from torch's global generators, which are put back after each."""
     while True:
         with run.random:
             try:
-                next(steps)
+                look = next(steps)
             except StopIteration:
                 return
-        yield
+        yield look
 
 
 def run_lanes(
@@ -151,19 +155,57 @@ def run_lanes(
         bars = [Progress(r.plan, progress, label(r.experiment), r.images_done) for r in runs]
         for bar in bars:
             held.enter_context(bar)
-        _take_turns(team(list(zip(runs, bars, strict=True)), stop))
+        for run in runs:
+            run.at_once = len(runs)
+        lanes = team(list(zip(runs, bars, strict=True)), stop)
+        take_turns(lanes, partial(_share_time, runs) if team is each_alone else lambda: None)
     if stop.signal is not None:
         stop.leave()
     return [each if isinstance(each, Exception) else each.error or each.run() for each in found]
 
 
-def _take_turns(lanes: list[Lane]) -> None:
-    waiting = deque(lanes)
+def take_turns(
+    lanes: Iterable[Lane],
+    changed: Callable[[], None] = lambda: None,
+    rest: Callable[[float], None] = time.sleep,
+) -> None:
+    """Go on with every lane that has nothing to wait for, in turn, until all have ended.
+
+    A lane has work of some hundred to some thousand images in flight: it hands over a look at the
+    loss a block of work before, and gets its next turn when that has arrived. So neither a lane
+    with small batches waits for one with large ones, nor the other way round, and the host waits
+    for the device only if all lanes do.
+
+    Args:
+        lanes: streams, and what goes on step by step.
+        changed: called at the start and whenever a lane has ended.
+        rest: waits for so many seconds.
+    """
+    waiting: deque[tuple[Lane, Look | None]] = deque((lane, None) for lane in lanes)
+    idle = 0
+    changed()
     while waiting:
-        stream, steps = waiting.popleft()
-        with on(stream):
-            if next(steps, waiting) is None:
-                waiting.append((stream, steps))
+        (stream, steps), look = waiting.popleft()
+        if look is not None and not look.ready():
+            waiting.append(((stream, steps), look))
+            idle += 1
+            if idle >= len(waiting):
+                rest(PAUSE)
+                idle = 0
+            continue
+        idle = 0
+        try:
+            with on(stream):
+                waiting.append(((stream, steps), next(steps)))
+        except StopIteration:
+            changed()
+
+
+def _share_time(runs: Sequence[Ongoing]) -> None:
+    """Runs side by side share the time that passes."""
+    under_way = [run for run in runs if run.status == "running"]
+    for run in under_way:
+        run.take_share(1 / len(under_way))
 
 
 def on(stream: torch.cuda.Stream | None) -> AbstractContextManager[object]:

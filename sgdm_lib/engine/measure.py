@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sgdm_lib import data
 from sgdm_lib.engine.batches import Source
 from sgdm_lib.engine.interrupt import Stopped, StopRequest
-from sgdm_lib.gradients import full_gradient_norm
-from sgdm_lib.gradients.full import logits
+from sgdm_lib.engine.steps.autotune import autotuned
+from sgdm_lib.gradients.full import logits, norm_on_device
 from sgdm_lib.plan import TrainingPlan
 
 
 def measure(
     model: nn.Module, source: Source, plan: TrainingPlan, epoch: int, stop: StopRequest
-) -> dict[str, float]:
+) -> dict[str, Tensor]:
     """The measurements due after that epoch (from 0), as columns of the history.
 
+    They are 0-dim tensors on the device: on a GPU they are still being computed when this returns.
     A full gradient costs as much as an epoch of training, so a stop is heeded inside: BatchNorm's
     statistics are then put back to where they were.
 
@@ -28,7 +29,7 @@ def measure(
     before = {name: buffer.clone() for name, buffer in model.named_buffers()}
     hook = model.register_forward_pre_hook(lambda *_: stop.check())
     try:
-        return _gradient_norms(model, source, plan, epoch) | evaluate(model, source)
+        return _gradient_norms(model, source, plan, epoch) | _test(model, source)
     except Stopped:
         for name, buffer in model.named_buffers():
             buffer.copy_(before[name])
@@ -39,17 +40,18 @@ def measure(
 
 def _gradient_norms(
     model: nn.Module, source: Source, plan: TrainingPlan, epoch: int
-) -> dict[str, float]:
-    experiment, found = source.experiment, {}
+) -> dict[str, Tensor]:
+    experiment, found = source.experiment, dict[str, Tensor]()
     if (epoch + 1) % experiment.gradient_norm_every:
         return {}
     if "exact" in experiment.estimators:
-        found["full_gradient_norm"] = full_gradient_norm(model, source.pieces("train"))
+        with autotuned():  # as many images in each pass, every time
+            found["full_gradient_norm"] = norm_on_device(model, source.pieces("train"))
     if "authors" in experiment.estimators:
         size = int(plan.batch_sizes[epoch])
         generator = data.generator(experiment.seed, epoch, "measure")
         order = torch.randperm(plan.n_train, generator=generator, device="cpu")
-        found["full_gradient_norm_authors"] = full_gradient_norm(
+        found["full_gradient_norm_authors"] = norm_on_device(
             model,
             source.blocks(order, size, 0, epoch, "measure_augment"),
             estimator="authors",
@@ -58,9 +60,13 @@ def _gradient_norms(
     return found
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, source: Source) -> dict[str, float]:
     """Mean cross-entropy and accuracy on the test images, in eval mode (it stays so)."""
+    return {name: float(value) for name, value in _test(model, source).items()}
+
+
+@torch.no_grad()
+def _test(model: nn.Module, source: Source) -> dict[str, Tensor]:
     model.eval()
     loss = torch.zeros((), device=source.device, dtype=torch.float64)
     correct = torch.zeros((), device=source.device, dtype=torch.int64)
@@ -69,4 +75,4 @@ def evaluate(model: nn.Module, source: Source) -> dict[str, float]:
         loss += F.cross_entropy(out, y, reduction="sum")
         correct += (out.argmax(1) == y).sum()
     n = source.dataset.n_test
-    return {"test_loss": float(loss) / n, "test_accuracy": int(correct) / n}
+    return {"test_loss": loss / n, "test_accuracy": correct.double() / n}

@@ -17,6 +17,7 @@ from sgdm_lib import models
 from sgdm_lib.data.files import owner
 from sgdm_lib.engine import checkpoint, records
 from sgdm_lib.engine.batches import Source, layout
+from sgdm_lib.engine.device import arithmetic
 from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.engine.interrupt import Stopped, StopRequest
 from sgdm_lib.engine.measure import measure
@@ -24,6 +25,7 @@ from sgdm_lib.engine.progress import Progress
 from sgdm_lib.engine.randomness import OwnRandomness
 from sgdm_lib.engine.records import NotSaved, Run
 from sgdm_lib.engine.steps import make_step
+from sgdm_lib.engine.steps.look import Look
 from sgdm_lib.engine.trial import draws_at_random, refuse_single_images
 from sgdm_lib.engine.weights import save_weights
 
@@ -43,11 +45,12 @@ class Ongoing:
         rows: epochs trained and measured, as rows of the history.
         status: one of :data:`sgdm_lib.engine.records.STATUSES`.
         mode: how steps are run, for the provenance.
-        share: which part of the time that passes is this run's; less than 1 in a stack.
+        share: which part of the time that passes is this run's; less than 1 beside others.
         stacked: whether any of its steps was taken in a stack, which rounds differently.
         sessions: on what it was trained, each time it was started, if these differ.
         weights: whether to keep the trained weights in the folder.
         error: what it broke off with.
+        at_once: how many runs were started together.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class Ongoing:
         self.random = OwnRandomness(experiment.seed, device)
         self.model.to(device).to(memory_format=layout(experiment))
         self.train_step, self.mode = make_step(experiment, self.model, mode), mode
-        self.step, self.spent, self.share = 0, 0.0, 1.0
+        self.step, self.spent, self.share, self.at_once = 0, 0.0, 1.0, 1
         self.stacked, self.weights, self.weights_sha256 = False, weights, ""
         self.sessions: list[dict[str, Any]] = []
         self.error: Exception | None = None
@@ -117,13 +120,17 @@ class Ongoing:
         """Whether all steps of the epoch that is due are taken."""
         return self.step == self.plan.cumulative_steps[len(self.rows)]
 
-    def advance(self, stop: StopRequest, bar: Progress) -> Iterator[None]:
-        """Go on to the end, a divergence or a stop; hands over control after every step."""
+    def advance(self, stop: StopRequest, bar: Progress) -> Iterator[Look | None]:
+        """Go on to the end, a divergence or a stop; hands over control after every step.
+
+        What it hands over is what it will read next, if that may still be on its way from the
+        device: whoever has other work need not come back before it is ready.
+        """
         self.begin()
         try:
             while self.status == "running" and len(self.rows) < self.plan.epochs:
                 yield from self._train(stop, bar)
-                self.end_epoch(stop, bar)
+                yield from self.end_epoch(stop, bar)
         except Stopped:
             self.interrupt()
         else:
@@ -147,7 +154,7 @@ class Ongoing:
                 raise
             self._warn(error)
 
-    def _train(self, stop: StopRequest, bar: Progress) -> Iterator[None]:
+    def _train(self, stop: StopRequest, bar: Progress) -> Iterator[Look | None]:
         """Train the rest of the epoch that is due, or up to a loss that is not finite."""
         epoch = len(self.rows)
         first, batch_size = self.plan.first_step(epoch), int(self.plan.batch_sizes[epoch])
@@ -161,11 +168,14 @@ class Ongoing:
             self.train_step.set({name: float(v[inside]) for name, v in hyperparameters.items()})
             self.train_step(x, y)
             self.step_done(len(y), bar)
-            if self.step % look_every(batch_size) == 0 and not self.train_step.finite():
+            look = self.train_step.look() if self.step % look_every(batch_size) == 0 else None
+            if look is not None and look.ready() and not look.true():
                 return
             if self.save_is_due():
                 self.save()
-            yield
+            yield look
+            if look is not None and not look.true():
+                return
 
     def step_done(self, images: int, bar: Progress) -> None:
         """Count a step."""
@@ -173,22 +183,26 @@ class Ongoing:
         bar.step_done(images)
 
     def save_is_due(self) -> bool:
-        """Whether the last checkpoint is old."""
-        return self.folder is not None and time.perf_counter() - self.saved > CHECKPOINT_SECONDS
+        """Whether the last checkpoint is old; runs side by side save as often as one alone."""
+        age = time.perf_counter() - self.saved
+        return self.folder is not None and age > CHECKPOINT_SECONDS * self.at_once
 
-    def end_epoch(self, stop: StopRequest, bar: Progress) -> None:
+    def end_epoch(self, stop: StopRequest, bar: Progress) -> Iterator[Look]:
         """Measure and note a row; an epoch that broke off with a loss not finite ends the run.
+
+        Hands over control where it would wait for the device, as :meth:`advance` does.
 
         Raises:
             Stopped: if a stop was asked for; the epoch is then still to be measured.
         """
         epoch = len(self.rows)
-        sound = self.train_step.finite() and all(
-            bool(torch.isfinite(p).all()) for p in self.model.parameters()
-        )
+        yield (look := Look(self.train_step.sound()))
+        sound = look.true()
         measured = measure(self.model, self.source, self.plan, epoch, stop) if sound else {}
+        if measured:
+            yield Look(measured["test_loss"])  # the last one to be there
         self._tick()
-        self.rows.append(self._row(epoch, sound, measured))
+        self.rows.append(self._row(epoch, sound, {n: float(v) for n, v in measured.items()}))
         self.status = "running" if sound else "diverged"
         self.spent = 0.0
         self.train_step.start_epoch()
@@ -269,7 +283,9 @@ class Ongoing:
             "status": self.status,
             "versions": records.versions(),
             "device": _describe(self.source.device),
-            "mode": self.mode,
+            "mode": self.mode + self.train_step.note,
+            **arithmetic(self.experiment.precision, self.source.device),
+            "at_once": self.at_once,
             "data_checksum": self.source.dataset.checksum,
             "code_version": records.code_version(),
             "started": self.started,
@@ -287,6 +303,11 @@ class Ongoing:
             text = " ".join(str(self.error).split())
             provenance["error"] = f"{type(self.error).__name__}: {text}"[:500]
         return Run(self.experiment, rows, provenance, self.model)
+
+    def take_share(self, share: float) -> None:
+        """From now on that part of the time that passes is this run's."""
+        self._tick()
+        self.share = share
 
     def _tick(self) -> None:
         now = time.perf_counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 
 import torch
@@ -21,6 +21,7 @@ from sgdm_lib.engine.progress import Progress
 from sgdm_lib.engine.records import Run
 from sgdm_lib.engine.run_state import Ongoing
 from sgdm_lib.engine.steps import choose_mode
+from sgdm_lib.engine.steps.look import Look
 
 __all__ = ["fit_with_snapshots", "measuring_pass"]
 
@@ -34,11 +35,11 @@ class _Watched(Ongoing):
         super().__init__(experiment, source, None, mode)
         self.wanted, self.kept = wanted, dict[int, nn.Module]()
 
-    def end_epoch(self, stop: StopRequest, bar: Progress) -> None:
+    def end_epoch(self, stop: StopRequest, bar: Progress) -> Iterator[Look]:
         epoch = len(self.rows) + 1
         if epoch in self.wanted:
             self.kept[epoch] = copy.deepcopy(self.model)  # measuring moves BatchNorm's statistics
-        super().end_epoch(stop, bar)
+        yield from super().end_epoch(stop, bar)
 
 
 def fit_with_snapshots(

@@ -99,7 +99,7 @@ def fit(
 def fit_many(
     experiments: Sequence[Experiment],
     *,
-    out: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | Mapping[Experiment, Path] | None = None,
     device: str = "auto",
     resume: bool = True,
     progress: bool = True,
@@ -112,11 +112,12 @@ def fit_many(
     """Run several experiments, for instance the seeds of one; each ends as it would alone.
 
     On a GPU several of them are under way at a time, a stream each, so that small batches fill the
-    chip; they take turns, a step each. Runs on the same data share it.
+    chip. Runs on the same data share it. One that fails leaves those beside it untouched: they end,
+    and their records are written, before its error is raised.
 
     Args:
         experiments: what to run.
-        out: a folder; each run has its own in it, named by its content hash.
+        out: a folder; each run has its own in it, named by its content hash. Or a folder for each.
         device: as for :func:`fit`.
         resume: as for :func:`fit`.
         progress: as for :func:`fit`.
@@ -148,9 +149,14 @@ def fit_many(
     where = choose_device(device)
     if at_once is None:
         at_once = 4 if where.type == "cuda" else max(len(wanted), 1) if together else 1
+    folders: list[Path | None] = [None] * len(wanted)
+    if isinstance(out, Mapping):
+        folders = [Path(out[each]) for each in experiments]
+    elif out is not None:
+        folders = [Path(out) / each.hash for each in wanted]
     return _run_all(
         wanted,
-        [None if out is None else Path(out) / e.hash for e in wanted],
+        folders,
         device=device,
         resume=resume,
         progress=progress,

@@ -5,21 +5,42 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
+import tomllib
 from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["code_version", "versions"]
+__all__ = ["code_version", "version", "versions"]
 
 VERSIONED = ("sgdm-lib", "torch", "numpy", "pandas", "scikit-learn")
 
 
 @cache
+def version(package: str = "sgdm-lib") -> str:
+    """The version of an installed package; this library's also in a tree that is not installed.
+
+    Without metadata this library's version is that of the ``pyproject.toml`` beside its folder,
+    and any other package's is "unknown".
+
+    >>> version("no-such-package")
+    'unknown'
+    """
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        pass
+    if package == "sgdm-lib":
+        with suppress(OSError, KeyError, tomllib.TOMLDecodeError):
+            text = (Path(__file__).parents[1] / "pyproject.toml").read_text("utf8")
+            return str(tomllib.loads(text)["project"]["version"])
+    return "unknown"
+
+
+@cache
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide a run's numbers."""
-    found = {"python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in VERSIONED}
+    return {"python": platform.python_version()} | {name: version(name) for name in VERSIONED}
 
 
 @cache
@@ -35,5 +56,5 @@ def code_version() -> str:
         with suppress(OSError, subprocess.TimeoutExpired):
             done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
             commit = done.stdout.strip()
-    named = f"{metadata.version('sgdm-lib')}+{commit or 'installed'}"
+    named = f"{version()}+{commit or 'installed'}"
     return f"{named} (source {digest.hexdigest()[:12]})"

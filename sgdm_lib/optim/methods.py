@@ -138,13 +138,15 @@ def _fusible(params: Tensors, grads: Tensors, buffers: Tensors, momentum: float 
     """Tell whether torch's fused SGD kernel can do the whole update in one pass over memory.
 
     It takes momentum from the host, ignores the buffer at momentum 0, is opaque to a compiler, and
-    on the CPU walks through raw memory without a look at strides.
+    on the CPU walks through raw memory without a look at strides. Before torch 2.14 its result on
+    the CPU is wrong in half precision (pytorch#191763).
     """
+    device, dtype = params[0].device.type, params[0].dtype
     return (
         isinstance(momentum, float)
         and momentum > 0
-        and params[0].device.type in ("cpu", "cuda")
-        and params[0].is_floating_point()
+        and (device == "cuda" or (device == "cpu" and dtype in (torch.float32, torch.float64)))
+        and dtype.is_floating_point
         and not torch.compiler.is_compiling()
         and all(map(_same_dense_layout, params, grads, buffers))
     )

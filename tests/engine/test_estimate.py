@@ -4,7 +4,9 @@ import json
 import re
 import time
 
+import graph_tape
 import pytest
+import torch
 
 from sgdm_lib.engine import speed
 from sgdm_lib.engine.speed import estimate
@@ -43,7 +45,7 @@ def test_processes_that_share_a_folder_measure_once(tmp_path, monkeypatch):
     assert speed.seconds(RUN, "cpu") == first
     assert len(measured) == 1
     (file,) = (tmp_path / "speeds").iterdir()
-    assert json.loads(file.read_text()) == [0.25, 0.5]
+    assert json.loads(file.read_text()) == [0.25, 0.5, 0.0]
     speed.seconds(RUN.replace(model="cnn"), "cpu")
     assert len(measured) == 2
 
@@ -102,3 +104,35 @@ def test_a_quick_network_is_timed_more_often():
     estimate._shortest(lambda b: calls.append(b) or 1e-3)
     spent = (len(calls) - 2) * 1e-3
     assert spent == pytest.approx(estimate.ENOUGH, abs=3e-3)
+
+
+def test_on_a_gpu_the_precision_counts_and_norms_have_a_speed_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("SGDM_SPEEDS", str(tmp_path))
+    monkeypatch.setattr(estimate, "choose_device", lambda device: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    seen = []
+
+    def measure(model, shape, classes, device, precision):
+        seen.append(precision)
+        return estimate.Speed(1e-3, 1e-5, 3e-5 if precision == "tf32" else 2e-5)
+
+    monkeypatch.setattr(estimate, "_measure_gpu", measure)
+    run = RUN.replace(precision="bf16", estimators=("exact", "authors"), gradient_norm_every=10)
+    plan = run.plan()
+    measured = 2 * (run.epochs // 10) * plan.n_train
+    without = run.replace(estimators=())
+    assert estimate.measured_images(run) == measured
+    assert speed.seconds(run) == pytest.approx(speed.seconds(without) + measured * 2e-5)
+    tf32 = speed.seconds(run.replace(precision="tf32"))
+    assert tf32 == pytest.approx(speed.seconds(without) + measured * 3e-5)
+    assert seen == ["bf16", "tf32"]  # each once
+
+
+def test_a_gpu_is_timed_with_captured_steps_sent_ahead(monkeypatch):
+    graph_tape.install(monkeypatch)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: None)
+    monkeypatch.setattr(estimate, "GPU_STEPS", {2: 5, 16: 4})
+    speed = estimate._measure_gpu("cnn_bn", (1, 8, 8), 10, "cpu", "bf16")
+    assert graph_tape.Graph.captures == 2
+    assert speed.per_image > 0
+    assert speed.per_measured > 0

@@ -9,14 +9,7 @@ from torch.nn import functional as F
 
 from sgdm_lib import models
 from sgdm_lib.engine import OPTIMIZERS
-from sgdm_lib.engine.steps import (
-    CompiledStep,
-    EagerStep,
-    GraphStep,
-    choose_mode,
-    make_optimizer,
-    make_step,
-)
+from sgdm_lib.engine.steps import CompiledStep, EagerStep, choose_mode, make_optimizer, make_step
 from sgdm_lib.engine.steps.optimizers import set_hyperparameters
 from sgdm_lib.schedules import Polynomial
 
@@ -235,6 +228,15 @@ def test_tensor_hyperparameters_are_filled_and_never_replaced(name):
     (group,) = optimizer.param_groups
     before = {key: v for key, v in group.items() if isinstance(v, torch.Tensor)}
     assert "lr" in before
+    assert not {"momentum", "nu"} & before.keys()  # constant ones stay floats
+    if name in ("nshb", "shb", "qhm"):
+        scheduled = Polynomial(0.9, end=0.1, horizon=4)
+        changes = {"momentum": scheduled} | ({"nu": scheduled} if name == "qhm" else {})
+        experiment = small(optimizer=name, **changes)
+        optimizer = make_optimizer(experiment, net.parameters(), fixed=True)
+        (group,) = optimizer.param_groups
+        before = {key: v for key, v in group.items() if isinstance(v, torch.Tensor)}
+        assert before.keys() == {"lr", *changes}
     set_hyperparameters(optimizer, {"lr": 0.25, "momentum": 0.5, "nu": 0.75})
     for key, value in {"lr": 0.25, "momentum": 0.5, "nu": 0.75}.items():
         if key in before:
@@ -249,52 +251,11 @@ def test_modes_are_chosen_by_device():
     assert choose_mode("auto", torch.device("cuda")) == "graph"
     with pytest.raises(ValueError, match="mode must be eager or compile on cpu, got 'graph'"):
         choose_mode("graph", cpu)
+    with pytest.raises(
+        ValueError, match=r"mode must be eager or compile on cpu, got 'graph\+compile'"
+    ):
+        choose_mode("graph+compile", cpu)
     with pytest.raises(ValueError, match="mode must be one of auto, eager, compile, graph"):
         choose_mode("fast", cpu)
     with pytest.raises(ValueError, match="mode must be eager or compile on cpu"):
         make_step(small(), TinyBatchNorm((1, 8, 8), 10), "graph")
-
-
-class Capture:
-    """In place of CUDA's graphs, where there is no GPU: writes down what would happen."""
-
-    def __init__(self, log):
-        self.log, self.capturing = log, False
-
-    def graph(self, graph, pool, stream):
-        self.capturing, self.owner = True, graph
-        return self
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.capturing = False
-
-    def eager(self, step, x, y):
-        if self.capturing:
-            self.owner.replay = lambda: self.log.append(("replay", len(x), float(x.mean())))
-        self.log.append(("capture" if self.capturing else "eager", len(x), float(x.mean())))
-
-
-def test_a_graph_is_captured_once_a_batch_size_and_the_ragged_batch_runs_eagerly(monkeypatch):
-    log = []
-    fake = Capture(log)
-    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 1))
-    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: type("Graph", (), {})())
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: None)
-    monkeypatch.setattr(torch.cuda, "graph", fake.graph)
-    monkeypatch.setattr(EagerStep, "__call__", lambda self, x, y: fake.eager(self, x, y))
-    step = GraphStep(small(), models.build("mlp", (1, 8, 8), 10, seed=0))
-    epoch = [8, 8, 8, 8, 8, 3]
-    for number, size in enumerate([*epoch, *epoch, 16, 16, 16, 16, 5, 8]):
-        step(torch.full((size, 1, 8, 8), float(number)), torch.zeros(size, dtype=torch.int64))
-    whats = [(what, size) for what, size, _ in log if what != "capture"]
-    assert [what for what, _ in whats] == (
-        ["eager"] * 3 + ["replay"] * 2 + ["eager"]  # three to warm up; the ragged one
-        + ["replay"] * 5 + ["eager"]
-        + ["eager"] * 3 + ["replay"] + ["eager"]  # another batch size
-        + ["replay"]  # and the first one again
-    )  # fmt: skip
-    assert [size for what, size, _ in log if what == "capture"] == [8, 16]
-    assert [x for what, _, x in log if what != "capture"] == list(range(18))  # each its own batch

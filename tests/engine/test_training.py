@@ -228,7 +228,7 @@ def test_a_signal_saves_and_leaves_and_the_run_goes_on(
 def test_a_stop_while_measuring_leaves_batch_norm_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setitem(models._MAKERS, "mlp", TinyBatchNorm)
     experiment = small(estimators=("authors",), epochs=2)
-    norm, moved, kill_after = engine.measure.full_gradient_norm, [], [1]
+    norm, moved, kill_after = engine.measure.norm_on_device, [], [1]
 
     def in_two_passes(model, pieces, **options):
         def halves():
@@ -241,7 +241,7 @@ def test_a_stop_while_measuring_leaves_batch_norm_as_it_was(tmp_path, monkeypatc
 
         return norm(model, halves(), **options)
 
-    monkeypatch.setattr(engine.measure, "full_gradient_norm", in_two_passes)
+    monkeypatch.setattr(engine.measure, "norm_on_device", in_two_passes)
     with pytest.raises(SystemExit):
         quietly(experiment, out=tmp_path)
     saved = torch.load(tmp_path / "checkpoint.pt")["state"]

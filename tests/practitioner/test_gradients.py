@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sgdm_lib import models
 from sgdm_lib.gradients import (
@@ -19,6 +20,7 @@ from sgdm_lib.gradients import (
     hessian_vector_product,
     largest_curvature,
 )
+from sgdm_lib.gradients.grouped import grouped_batch_norm
 from sgdm_lib.study.estimators import NormEstimator
 
 
@@ -141,6 +143,77 @@ def test_batches_in_one_pass_keep_their_own_batch_norm(momentum, affine):
     for a, b in zip(together.buffers(), apart.buffers(), strict=True):
         torch.testing.assert_close(a, b)
     assert "forward" not in together[0].__dict__
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("b", [1, 8, 64])
+def test_grouped_batch_norm_is_separate_batches_in_every_layout(b, layout):
+    """The gradient, the norm and the running statistics, the ragged last batch too."""
+    torch.manual_seed(0)
+    x, y = torch.randn(200 + 3, 3, 8, 8).double(), torch.arange(203) % 10
+    x = x.contiguous(memory_format=layout)
+    nets = [models.build("cnn_bn", (3, 8, 8), 10, seed=0).double() for _ in range(2)]
+    norms = [
+        full_gradient_norm(net, (x, y), estimator="authors", batch_size=b, chunk=chunk)
+        for net, chunk in zip(nets, (203, 1), strict=True)
+    ]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-10)
+    for a, b_ in zip(nets[0].buffers(), nets[1].buffers(), strict=True):
+        torch.testing.assert_close(a, b_, rtol=1e-10, atol=1e-12)
+
+
+def test_grouped_batch_norm_keeps_channels_last_and_copies_nothing():
+    net = nn.BatchNorm2d(6).double()
+    x = torch.randn(12, 6, 4, 4).double().contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+    seen = []
+
+    class Calls(TorchDispatchMode):
+        def __torch_dispatch__(self, call, types, args=(), kwargs=None):
+            seen.append(call)
+            return call(*args, **(kwargs or {}))
+
+    with Calls(), grouped_batch_norm(net, 4):
+        y = net(x)
+        (y * y.detach().cos()).sum().backward()
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert x.grad.is_contiguous(memory_format=torch.channels_last)
+    assert not [c for c in seen if "clone" in str(c) or "contiguous" in str(c)]
+    assert torch.ops.aten._local_scalar_dense.default not in seen  # nothing waits for a GPU
+    assert torch.ops.aten.lift_fresh.default not in seen  # no number is sent to it
+
+
+@pytest.mark.parametrize("affine", [False, True])
+def test_grouped_batch_norm_has_the_right_gradient(affine):
+    net = nn.BatchNorm2d(3, affine=affine).double()
+    x = torch.randn(8, 3, 2, 2).double().requires_grad_()
+    with grouped_batch_norm(net, 4):
+        assert torch.autograd.gradcheck(lambda x: net(x), (x,))
+        together = net(x)
+        weights = torch.randn_like(together)
+        one = torch.autograd.grad((together * weights).sum(), [x, *net.parameters()])
+    apart = torch.cat([net(part) for part in x.split(4)])
+    other = torch.autograd.grad((apart * weights).sum(), [x, *net.parameters()])
+    for a, b in zip(one, other, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_grouped_batch_norm_in_bf16_has_its_statistics_in_float32():
+    net, x = nn.BatchNorm2d(3), 5 + torch.randn(64, 3, 4, 4)
+    with grouped_batch_norm(net, 16):
+        y = net(x.bfloat16())
+    assert y.dtype == torch.bfloat16
+    reference = nn.BatchNorm2d(3)
+    for part in x.bfloat16().float().split(16):
+        reference(part)
+    torch.testing.assert_close(net.running_mean, reference.running_mean, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(net.running_var, reference.running_var, rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_of_one_value_a_channel_is_refused_in_a_shared_pass():
+    net = nn.BatchNorm1d(3)
+    with grouped_batch_norm(net, 1), pytest.raises(ValueError, match="more than 1 value"):
+        net(torch.randn(4, 3))
 
 
 def test_a_residual_net_in_one_pass_is_the_loop_over_batches():

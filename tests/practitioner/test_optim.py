@@ -11,7 +11,7 @@ import torch
 from optim_helpers import ALL, HYPER, close, noisy_gradient, parameters, walk, written_out_step
 from torch import nn
 
-from sgdm_lib.optim import QHM, SHB, nesterov_to_qhm, shb_to_nshb_lr
+from sgdm_lib.optim import NSHB, QHM, SHB, methods, nesterov_to_qhm, shb_to_nshb_lr
 
 # Against the equations
 
@@ -353,3 +353,16 @@ def test_other_bad_input():
         shb_to_nshb_lr(0.1, 1)
     with pytest.raises(ValueError, match=r"lr must be .* >= 0, got -1"):
         nesterov_to_qhm(-1, 0.9)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_half_precision_on_a_cpu_is_never_fused(monkeypatch, dtype):
+    """Before torch 2.14 the fused kernel is wrong there (pytorch#191763)."""
+    taken = []
+    monkeypatch.setattr(methods, "_fused", lambda *a, **k: taken.append(a))
+    p = torch.zeros(64, dtype=dtype, requires_grad=True)
+    p.grad = torch.ones_like(p)
+    NSHB([p], lr=1.0).step()
+    assert bool(taken) == (dtype == torch.float32)
+    if not taken:
+        torch.testing.assert_close(p.detach(), torch.full_like(p, -0.1), rtol=0.02, atol=0)

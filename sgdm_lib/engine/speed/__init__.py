@@ -14,6 +14,11 @@ from sgdm_lib.engine.speed.loops import (
     plain_loop,
 )
 from sgdm_lib.engine.speed.machines import FLOP, MACHINES, Machine, images
+from sgdm_lib.engine.speed.runs import (
+    norm_table,
+    projection,
+    together_table,
+)
 from sgdm_lib.engine.speed.steps import (
     step_table,
 )
@@ -32,9 +37,12 @@ __all__ = [
     "images",
     "in_words",
     "machine",
+    "norm_table",
     "plain_loop",
+    "projection",
     "run",
     "seconds",
     "step_table",
+    "together_table",
     "write",
 ]

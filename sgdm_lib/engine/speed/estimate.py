@@ -6,6 +6,9 @@ of the times counts, since whatever else the machine does only adds to them. On 
 the processor time of the main thread, which takes part in all the work: it stands still while other
 programs have the processor. What has been measured is kept in the user's cache folder. Measuring
 the full gradient costs as much an image as training does, testing a third.
+
+On a GPU steps are timed as they will be run: in the run's precision, as graphs, at a small and a
+large batch size, many sent ahead; and the passes of the full gradient apart from them.
 """
 
 from __future__ import annotations
@@ -25,16 +28,20 @@ from typing import NamedTuple
 import torch
 
 from sgdm_lib import data, models
-from sgdm_lib.engine.device import choose_device
+from sgdm_lib.engine.batches import layout
+from sgdm_lib.engine.device import choose_device, numerics
 from sgdm_lib.engine.experiment import Experiment
+from sgdm_lib.engine.interleave import on
 from sgdm_lib.engine.records import atomic_write
-from sgdm_lib.engine.speed.machines import MACHINES, NETWORK, images
+from sgdm_lib.engine.speed.machines import MACHINES, NETWORK, images, measured_images
 from sgdm_lib.engine.steps import make_step
 from sgdm_lib.engine.steps.eager import EagerStep
+from sgdm_lib.gradients import full_gradient
 
 __all__ = ["RANGE", "describe", "duration", "in_words", "seconds"]
 
 SMALL, LARGE = 1, 4
+GPU_STEPS = {8: 50, 1024: 6}  # batch sizes, and steps in a timing: a GPU does many images at once
 ROUNDS = 3  # at least
 ENOUGH = 0.1  # seconds in all, and no more rounds then
 SHARED = "SGDM_SPEEDS"  # a folder for the measured speeds, instead of one in the user's cache
@@ -49,6 +56,8 @@ class Speed(NamedTuple):
 
     overhead: float
     per_image: float
+    per_measured: float = 0.0
+    """Seconds an image of a full gradient norm; 0: as long as in training."""
 
 
 def seconds(experiment: Experiment, device: str = "auto") -> float:
@@ -62,8 +71,13 @@ def seconds(experiment: Experiment, device: str = "auto") -> float:
         ValueError: if the device is not there.
     """
     size, plan = data.size(experiment.dataset), experiment.plan()
-    speed = _speed(experiment.model, size.shape, size.n_classes, str(choose_device(device)))
-    return plan.total_steps * speed.overhead + images(experiment) * speed.per_image
+    where = choose_device(device)
+    # a CPU computes alike in fp32 and tf32, and estimates of bf16 there are as rough as others
+    precision = experiment.precision if where.type == "cuda" else "fp32"
+    speed = _speed(experiment.model, size.shape, size.n_classes, str(where), precision)
+    training = plan.total_steps * speed.overhead + images(experiment) * speed.per_image
+    extra = speed.per_measured - speed.per_image if speed.per_measured else 0.0
+    return training + measured_images(experiment) * extra
 
 
 def describe(experiment: Experiment, device: str = "auto") -> str:
@@ -115,15 +129,20 @@ def duration(seconds: float) -> str:
 
 
 @lru_cache(maxsize=32)
-def _speed(model: str, shape: tuple[int, int, int], classes: int, device: str) -> Speed:
+def _speed(
+    model: str, shape: tuple[int, int, int], classes: int, device: str, precision: str = "fp32"
+) -> Speed:
     """The speed, measured once on a machine: processes find it in a folder.
 
     The folder is ``$SGDM_SPEEDS``, else ``speeds`` beside the cached data sets of the user.
     """
-    file = _folder() / f"{_key(model, shape, classes, device)}.json"
+    key = _key(model, shape, classes, device if precision == "fp32" else f"{device} {precision}")
+    file = _folder() / f"{key}.json"
     with suppress(OSError, ValueError, TypeError):  # not there, not ours, or cut off
         return Speed(*(float(each) for each in json.loads(file.read_text("utf8"))))
-    speed = _measure(model, shape, classes, device)
+    gpu = device.startswith("cuda")
+    about = (model, shape, classes, device)
+    speed = _measure_gpu(*about, precision) if gpu else _measure(*about)
     text = json.dumps(speed)
     with suppress(OSError):  # a home that cannot be written
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +166,7 @@ def _folder() -> Path:
 def _key(model: str, shape: tuple[int, int, int], classes: int, device: str) -> str:
     """What a measured speed depends on: network, machine, number of threads, version of torch."""
     if device.startswith("cuda"):
-        machine = torch.cuda.get_device_name(device)
+        machine = torch.cuda.get_device_name(device.split()[0])
     else:
         machine = f"{platform.node()} {platform.processor()} {os.cpu_count()}"
     text = f"{model} {shape} {classes} {device} {machine} {torch.get_num_threads()} "
@@ -163,6 +182,45 @@ def _measure(model: str, shape: tuple[int, int, int], classes: int, device: str)
     small, large = _shortest(lambda b: _time(step, b, shape, classes, device))
     per_image = max((large - small) / (LARGE - SMALL), 1e-9)
     return Speed(max(small - SMALL * per_image, 0.0), per_image)
+
+
+def _measure_gpu(
+    model: str, shape: tuple[int, int, int], classes: int, device: str, precision: str
+) -> Speed:
+    """The steps as they will be run, captured and many of them sent ahead, small and large."""
+    run = Experiment(
+        dataset="digits",
+        model=model,
+        optimizer="nshb",
+        epochs=1,
+        batch_size=1,
+        lr=0.0,
+        precision=precision,
+    )
+    times = dict[int, float]()
+    with numerics(precision), on(torch.cuda.Stream(device)):
+        for size, steps in GPU_STEPS.items():
+            built = models.build(model, shape, classes, seed=0).to(device)
+            step = make_step(run, built.to(memory_format=layout(run)), "graph")
+            x = torch.randn(size, *shape, device=device).contiguous(memory_format=layout(run))
+            y = torch.arange(size, device=device) % classes
+            spent = [_many(step, x, y, steps) for _ in range(1 + ROUNDS)]
+            times[size] = min(spent[1:]) / steps  # the first time captures
+        full_gradient(built, (x, y))
+        begin = time.perf_counter()
+        float(full_gradient(built, (x, y))[0].sum())
+        per_measured = (time.perf_counter() - begin) / len(x)
+    (small, large), (one, other) = GPU_STEPS, times.values()
+    per_image = max((other - one) / (large - small), 1e-9)
+    return Speed(max(one - small * per_image, 0.0), per_image, per_measured)
+
+
+def _many(step: EagerStep, x: torch.Tensor, y: torch.Tensor, steps: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(steps):
+        step(x, y)
+    float(step.loss_sum)  # wait for the device
+    return time.perf_counter() - begin
 
 
 def _shortest(timed: Callable[[int], float]) -> tuple[float, float]:

@@ -11,6 +11,12 @@ from sgdm_lib.engine.experiment import Experiment
 TEST_SHARE = 1 / 3  # a forward pass against forward, backward and update
 
 
+def measured_images(experiment: Experiment) -> int:
+    """Images whose gradients a run computes for its full gradient norms."""
+    measured = experiment.epochs // experiment.gradient_norm_every * len(experiment.estimators)
+    return measured * experiment.plan().n_train
+
+
 def images(experiment: Experiment) -> float:
     """Images that a run works through, in units of a training image: forward and backward.
 
@@ -22,8 +28,8 @@ def images(experiment: Experiment) -> float:
     '3.07e+07'
     """
     size, plan = data.size(experiment.dataset), experiment.plan()
-    measured = experiment.epochs // experiment.gradient_norm_every * len(experiment.estimators)
-    return plan.total_sfo + measured * plan.n_train + TEST_SHARE * experiment.epochs * size.n_test
+    tested = TEST_SHARE * experiment.epochs * size.n_test
+    return plan.total_sfo + measured_images(experiment) + tested
 
 
 class Machine(NamedTuple):

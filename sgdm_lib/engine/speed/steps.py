@@ -20,7 +20,8 @@ from sgdm_lib.engine.steps import choose_mode, make_step
 from sgdm_lib.engine.steps.eager import EagerStep
 
 WARM_UP = 5  # a graph is captured at its fourth step
-AT_LEAST, AT_MOST = 3, 200  # timed steps
+AT_LEAST, AT_MOST = 3, 200  # timings
+WINDOW = 20  # steps in one timing of a GPU, which is sent work ahead: waiting takes time, too
 
 
 def step_table(
@@ -39,7 +40,7 @@ def step_table(
         batch_sizes: to measure at.
         modes: of the step; default eager and compile on a CPU, all three on a GPU.
         device: as for :func:`sgdm_lib.engine.training.fit`.
-        seconds: to spend on each row after its warm-up, at most.
+        seconds: to spend on each row after its warm-up, at most (a timing is always whole).
         data_root: folder of the data sets.
 
     Returns:
@@ -53,7 +54,7 @@ def step_table(
     """
     where = choose_device(device)
     if modes is None:
-        modes = ("eager", "compile", "graph") if where.type == "cuda" else ("eager", "compile")
+        modes = ("eager", "graph", "compile") if where.type == "cuda" else ("eager", "compile")
     modes = [choose_mode(mode, where) for mode in modes]
     dataset = load_data(experiment, data_root)
     source = Source(dataset, experiment, where)
@@ -83,6 +84,7 @@ def _time(
     model = models.build(experiment.model, dataset.shape, len(dataset.classes), seed=0)
     model = model.to(x.device).to(memory_format=layout(experiment))
     step, cuda = make_step(experiment, model, mode), x.device.type == "cuda"
+    window = WINDOW if cuda else 1
     step.set({"lr": 1e-4, "momentum": 0.9, "nu": 0.7})  # small: nothing diverges
     if cuda:
         torch.cuda.synchronize()
@@ -90,25 +92,26 @@ def _time(
     with on(torch.cuda.Stream() if cuda else None):
         begin = time.perf_counter()
         for _ in range(WARM_UP):
-            _once(step, x, y)
+            _window(step, x, y, 1)
         warm_up, times = time.perf_counter() - begin, list[float]()
-        while len(times) < AT_LEAST or (sum(times) < seconds and len(times) < AT_MOST):
-            times.append(_once(step, x, y))
+        while len(times) < AT_LEAST or (window * sum(times) < seconds and len(times) < AT_MOST):
+            times.append(_window(step, x, y, window))
     return {
         "images_per_second": len(y) / median(times),
         "median_ms": 1e3 * median(times),
         "min_ms": 1e3 * min(times),
         "max_ms": 1e3 * max(times),
-        "steps": len(times),
+        "steps": len(times) * window,
         "warm_up_seconds": warm_up,
         "peak_memory_mb": torch.cuda.max_memory_allocated() / 2**20 if cuda else float("nan"),
     }
 
 
-def _once(step: EagerStep, x: Tensor, y: Tensor) -> float:
-    """Seconds of one step, the device's work included."""
+def _window(step: EagerStep, x: Tensor, y: Tensor, count: int) -> float:
+    """Seconds of one step, the device's work included: the mean of several sent at once."""
     begin = time.perf_counter()
-    step(x, y)
+    for _ in range(count):
+        step(x, y)
     if x.device.type == "cuda":
         torch.cuda.current_stream().synchronize()
-    return time.perf_counter() - begin
+    return (time.perf_counter() - begin) / count

@@ -1,33 +1,45 @@
-"""One training step in three modes: eager, compiled, or as one CUDA graph per batch size.
+"""One training step in four modes: eager, compiled, as one CUDA graph per batch size, or both.
 
 All have one interface, that of :class:`EagerStep`, and compute the same update; the eager one is
 the reference. The compiled one fuses kernels, so that its sums round differently; a graph replays
-the eager kernels without their launches.
+the eager kernels without their launches, and "graph+compile" the fused ones.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import nn
 
 from sgdm_lib.checks import choice
 from sgdm_lib.engine.experiment import Experiment
-from sgdm_lib.engine.steps.compiled import CompiledStep
+from sgdm_lib.engine.steps.compiled import CompiledGraphStep, CompiledStep
 from sgdm_lib.engine.steps.eager import EagerStep
 from sgdm_lib.engine.steps.graph import GraphStep
+from sgdm_lib.engine.steps.lean import LeanStep
+from sgdm_lib.engine.steps.look import Look
 from sgdm_lib.engine.steps.optimizers import make_optimizer
 
 __all__ = [
     "MODES",
+    "CompiledGraphStep",
     "CompiledStep",
     "EagerStep",
     "GraphStep",
+    "LeanStep",
+    "Look",
     "choose_mode",
     "make_optimizer",
     "make_step",
 ]
 
-_STEPS = {"eager": EagerStep, "compile": CompiledStep, "graph": GraphStep}
+_STEPS: dict[str, Callable[[Experiment, nn.Module], EagerStep]] = {
+    "eager": EagerStep,
+    "compile": CompiledStep,
+    "graph": GraphStep,
+    "graph+compile": CompiledGraphStep,
+}
 MODES = tuple(_STEPS)
 
 
@@ -43,8 +55,8 @@ def choose_mode(mode: str, device: torch.device) -> str:
     choice("mode", mode, ("auto", *MODES))
     if mode == "auto":
         return "graph" if device.type == "cuda" else "eager"
-    if mode == "graph" and device.type != "cuda":
-        raise ValueError(f"mode must be eager or compile on {device.type}, got 'graph': use auto")
+    if mode.startswith("graph") and device.type != "cuda":
+        raise ValueError(f"mode must be eager or compile on {device.type}, got {mode!r}: use auto")
     return mode
 
 
@@ -54,7 +66,7 @@ def make_step(experiment: Experiment, model: nn.Module, mode: str = "eager") -> 
     Args:
         experiment: says which optimizer, weight decay and precision.
         model: the network.
-        mode: "eager", "compile" or "graph".
+        mode: "eager", "compile", "graph" or "graph+compile".
 
     Raises:
         ValueError: as :func:`choose_mode`.

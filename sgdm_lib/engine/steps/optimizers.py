@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.optim import NSHB, QHM, SHB
+from sgdm_lib.schedules import Constant
 
 
 def make_optimizer(
@@ -23,8 +24,10 @@ def make_optimizer(
     Args:
         experiment: says which.
         params: what it updates.
-        fixed: for a step that is compiled or captured once: learning rate, momentum and nu are
-            then 0-dim tensors on the device, to be filled anew and never replaced.
+        fixed: for a step that is compiled or captured once: the learning rate is then a 0-dim
+            tensor on the device, to be filled anew and never replaced, and so are momentum and nu
+            unless they are constant. A constant one stays a float, which torch's fused kernel
+            needs: half as much memory is read and written.
     """
     params = list(params)
     device = params[0].device
@@ -33,10 +36,12 @@ def make_optimizer(
         options["lr"] = torch.zeros((), device=device)
     match experiment.optimizer:
         case "nshb" | "shb" | "qhm" as name:
-            if fixed:
-                options["momentum"] = torch.zeros((), device=device)
-            if fixed and name == "qhm":
-                options["nu"] = torch.zeros((), device=device)
+            for each in ("momentum", "nu") if name == "qhm" else ("momentum",):
+                if fixed:
+                    schedule = getattr(experiment, each)
+                    constant = isinstance(schedule, Constant)
+                    zero = torch.zeros((), device=device)
+                    options[each] = float(schedule.value) if constant else zero
             kinds: dict[str, Callable[..., Optimizer]] = {"nshb": NSHB, "shb": SHB, "qhm": QHM}
             return kinds[name](params, **options)
         case "sgd":

@@ -45,12 +45,17 @@ QUICK: dict[str, Any] = {
     "augment": False,
     "label_noise": 0.2,
     "estimators": ("exact",),
+    "precision": "fp32",
 }
-CNN: dict[str, Any] = {"model": "cnn", "estimators": ("exact",), "gradient_norm_every": 3}
-
-
+CNN: dict[str, Any] = {
+    "model": "cnn",
+    "estimators": ("exact",),
+    "gradient_norm_every": 3,
+    "precision": "fp32",
+}
 CNN10K: dict[str, Any] = {
     "model": "cnn_bn",
+    "precision": "fp32",
     "n_train": 10_000,
     "estimators": ("exact", "authors"),
     "gradient_norm_every": 2,
