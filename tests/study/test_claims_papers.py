@@ -12,7 +12,7 @@ from scipy import stats
 
 from sgdm_lib.cli import filing
 from sgdm_lib.engine import records
-from sgdm_lib.study import claims, criteria, evidence, pages, papers
+from sgdm_lib.study import criteria, evidence, pages, papers
 from sgdm_lib.study.claims import Claim
 from sgdm_lib.study.pages import Report
 
@@ -27,7 +27,7 @@ def test_claims_are_complete(claim):
     assert claim.statement.endswith(".")
     assert claim.where
     assert claim.tests
-    assert all(hasattr(claims, name) for name in claim.criteria), "a reader can look it up"
+    assert all(hasattr(criteria, name) for name in claim.criteria), "a reader can look it up"
     for protocol in ("full", "cnn10k"):
         paper = "kamo2025" if claim.id.startswith("K") else "kondo2025"
         source = evidence.Recorded(CHAPTERS / "records", paper, protocol, claim.dataset)
