@@ -28,8 +28,8 @@ from typing import Any
 import torch
 
 from sgdm_lib.engine import Experiment, Progress, StopRequest, fit_many, fit_seeds, load_data
-from sgdm_lib.engine.batches import Source
-from sgdm_lib.engine.run_state import CHECKPOINT_SECONDS, Ongoing
+from sgdm_lib.engine.batches import EpochBatches
+from sgdm_lib.engine.run_state import CHECKPOINT_SECONDS, RunState
 from sgdm_lib.engine.steps import EagerStep
 from sgdm_lib.schedules import StageGrowth
 
@@ -71,8 +71,8 @@ def overhead(root: str | None, steps: int = 12, size: int = 128) -> list[str]:
     )
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
-        source = Source(load_data(experiment, root), experiment, CPU)
-        training = Ongoing(experiment, source, Path(folder), "eager")
+        source = EpochBatches(load_data(experiment, root), experiment, CPU)
+        training = RunState(experiment, source, Path(folder), "eager")
         put_back = [
             clock.around(EagerStep, "loss", "forward"),
             clock.around(torch.Tensor, "backward", "backward"),
@@ -134,11 +134,11 @@ def seeds(rounds: int = 3) -> list[str]:
         five = [one.replace(seed=seed) for seed in range(5)]
         times: dict[bool, list[float]] = {False: [], True: []}
         for turn in range(rounds + 1):
-            for together in (False, True) if turn % 2 else (True, False):
+            for vectorize in (False, True) if turn % 2 else (True, False):
                 begin = time.perf_counter()
-                fit_many(five, device="cpu", progress=False, together=together)
+                fit_many(five, device="cpu", progress=False, vectorize=vectorize)
                 if turn:  # the first round traces
-                    times[together].append(time.perf_counter() - begin)
+                    times[vectorize].append(time.perf_counter() - begin)
         ratio = median(b / a for a, b in zip(times[False], times[True], strict=True))
         rows.append(
             f"| {name} | {size} | {epochs} | {median(times[False]):.2f} | "
@@ -161,7 +161,7 @@ def grid(rounds: int = 3) -> list[str]:
     cells = {lr: first.replace(lr=lr) for lr in (0.025, 0.05, 0.1, 0.2, 0.4)}
     options: dict[str, Any] = {"device": "cpu"}
     ways: dict[str, Callable[[], object]] = {
-        "one after the other": lambda: fit_seeds(cells, range(3), together=False, **options),
+        "one after the other": lambda: fit_seeds(cells, range(3), vectorize=False, **options),
         "a stack for each learning rate": lambda: [
             fit_seeds({lr: cell}, range(3), **options) for lr, cell in cells.items()
         ],

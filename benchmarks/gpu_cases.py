@@ -15,7 +15,7 @@ from torch import nn
 
 from sgdm_lib import data, engine
 from sgdm_lib.engine import Experiment, choose_device, fit_many, speed, training
-from sgdm_lib.engine.batches import Source, layout
+from sgdm_lib.engine.batches import EpochBatches, layout
 from sgdm_lib.engine.device import numerics
 from sgdm_lib.engine.speed import loops, runs, steps
 from sgdm_lib.gradients.full import norm_on_device
@@ -110,7 +110,7 @@ def trained_a_little(base: Experiment, device: str) -> dict[str, float]:
 def precisions(model: nn.Module, base: Experiment, device: str) -> dict[str, float]:
     """Both full gradient norms of one network, computed in three precisions."""
     where, size, found = choose_device(device), 128, {}
-    source = Source(load_or_stand_in(base), base, where)
+    source = EpochBatches(load_or_stand_in(base), base, where)
     model.to(where).to(memory_format=layout(base))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     order = torch.arange(source.dataset.n_train, device="cpu")

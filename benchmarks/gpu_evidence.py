@@ -28,8 +28,7 @@ import gpu_begin
 import gpu_cases
 import pandas as pd
 
-from sgdm_lib.engine import Experiment, fit_many, speed
-from sgdm_lib.engine import run_state as ongoing
+from sgdm_lib.engine import Experiment, fit_many, run_state, speed
 from sgdm_lib.study import papers
 
 BEGIN = gpu_begin.BEGIN
@@ -153,7 +152,7 @@ def choose(
 
 def records(results: Results, options: argparse.Namespace) -> None:
     """Run what fits, most wanted first, and pack what there is every few seconds."""
-    ongoing.CHECKPOINT_SECONDS, ongoing.RECORD_SECONDS = 1e9, 1.0 if options.tiny else 10.0
+    run_state.CHECKPOINT_SECONDS, run_state.RECORD_SECONDS = 1e9, 1.0 if options.tiny else 10.0
     folder = Path(tempfile.mkdtemp(prefix="runs"))
     ended = threading.Event()
     threading.Thread(target=keep_packing, args=(folder, options, ended), daemon=True).start()

@@ -30,8 +30,7 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from sgdm_lib import engine
-from sgdm_lib.engine import Experiment, checkpoint, records
-from sgdm_lib.engine import run_state as ongoing
+from sgdm_lib.engine import Experiment, checkpoint, records, run_state
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.schedules import Cosine, StageGrowth
 
@@ -59,7 +58,7 @@ CHECKPOINT_SECONDS = 0.05  # many checkpoints, so that a kill meets one being wr
 def run(experiment: Experiment, folder: str, place: Any) -> None:
     """Run, or go on, saying in shared memory where it stands: the phase, and steps so far."""
     torch.set_num_threads(1)
-    ongoing.CHECKPOINT_SECONDS = ongoing.RECORD_SECONDS = CHECKPOINT_SECONDS
+    run_state.CHECKPOINT_SECONDS = run_state.RECORD_SECONDS = CHECKPOINT_SECONDS
 
     def announced(owner: Any, name: str, phase: int) -> None:
         original = getattr(owner, name)
@@ -73,20 +72,20 @@ def run(experiment: Experiment, folder: str, place: Any) -> None:
 
         setattr(owner, name, wrapped)
 
-    announced(ongoing, "measure", 2)
+    announced(run_state, "measure", 2)
     announced(checkpoint, "save", 3)
     announced(records, "save", 4)
-    step_done, finish = ongoing.Progress.step_done, ongoing.Ongoing.finish
+    step_done, finish = run_state.Progress.step_done, run_state.RunState.finish
 
     def counted(bar: Any, images: int) -> None:
         place[0], place[1] = 1, place[1] + 1
         step_done(bar, images)
 
-    def keep(self: ongoing.Ongoing) -> None:
+    def keep(self: run_state.RunState) -> None:
         torch.save(self.state(), Path(folder) / "last.pt")
         finish(self)
 
-    ongoing.Progress.step_done, ongoing.Ongoing.finish = counted, keep  # type: ignore[method-assign]
+    run_state.Progress.step_done, run_state.RunState.finish = counted, keep  # type: ignore[method-assign]
     engine.fit(experiment, out=folder, device="cpu", progress=False)
 
 

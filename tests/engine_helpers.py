@@ -9,8 +9,7 @@ from pandas.testing import assert_frame_equal
 from torch import nn
 
 from sgdm_lib import engine, models
-from sgdm_lib.engine import Experiment, checkpoint, records
-from sgdm_lib.engine import run_state as ongoing
+from sgdm_lib.engine import Experiment, checkpoint, records, run_state
 from sgdm_lib.engine.steps import EagerStep
 from sgdm_lib.schedules import StageGrowth
 
@@ -56,20 +55,20 @@ def use_batch_norm_net():
 
 def keep_last_state(folder):
     """Leave weights, momentum and BatchNorm of a finished run in ``folder / last.pt``."""
-    finish = ongoing.Ongoing.finish
+    finish = run_state.RunState.finish
 
     def keep(self):
         torch.save(self.state(), folder / "last.pt")
         finish(self)
 
-    ongoing.Ongoing.finish = keep
+    run_state.RunState.finish = keep
 
 
 def run_and_die(experiment, folder, moment, count):
     """Run in a child process until the ``count``-th time ``moment`` comes, and die by SIGKILL."""
     torch.set_num_threads(1)
     use_batch_norm_net()
-    ongoing.CHECKPOINT_SECONDS = ongoing.RECORD_SECONDS = 0.0
+    run_state.CHECKPOINT_SECONDS = run_state.RECORD_SECONDS = 0.0
     seen = 0
 
     def die():
@@ -90,7 +89,7 @@ def run_and_die(experiment, folder, moment, count):
     if moment == "step":
         before(EagerStep, "__call__")
     elif moment == "measuring":
-        before(ongoing, "measure")
+        before(run_state, "measure")
     elif moment == "half a checkpoint":
         write = checkpoint.write_payload
 
@@ -125,7 +124,7 @@ def run_until_told(experiment, folder):
     """Run in a child process that a signal will end, as the command line does."""
     torch.set_num_threads(1)
     use_batch_norm_net()
-    ongoing.RECORD_SECONDS = 0.0
+    run_state.RECORD_SECONDS = 0.0
     try:
         engine.fit(experiment, out=folder, device="cpu", progress=False)
     except KeyboardInterrupt:

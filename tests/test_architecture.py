@@ -15,7 +15,7 @@ from sgdm_lib.book.architecture import WINGS, floors, imports, rooms, wing
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "sgdm_lib"
-LONGEST = 320  # lines of a module
+LONGEST = 330  # lines of a module
 
 
 def test_each_wing_imports_only_to_its_left():

@@ -158,7 +158,7 @@ def _side_by_side(
     failed: dict[Job, str],
     say: Say,
 ) -> list[Job]:
-    """Run several at a time; returns those that another process was at, and their company."""
+    """Run several at a time; returns those that another process was at, with their fellows."""
     waiting, later = list(left), []
     while waiting:
         group: dict[Experiment, Job] = {}  # two names of one experiment do not go together

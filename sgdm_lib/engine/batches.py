@@ -37,7 +37,7 @@ def load_data(experiment: Experiment, root: str | os.PathLike[str] | None = None
     return dataset
 
 
-class Source:
+class EpochBatches:
     """A data set on the device as bytes, cut into batches as the plan says.
 
     Images become floats a block at a time: the whole set as floats would take four times the room.
@@ -56,7 +56,7 @@ class Source:
             next(warm.blocks(torch.arange(1, device="cpu"), 1, 0, 0, "augment"))
             torch.cuda.synchronize(device)
 
-    def sharing(self, experiment: Experiment) -> Source:
+    def sharing(self, experiment: Experiment) -> EpochBatches:
         """A source for another experiment on the same data: the same tensors."""
         other = copy(self)
         other.experiment, other.sampled = experiment, {}

@@ -15,52 +15,52 @@ from torch import Tensor
 
 from sgdm_lib import data
 from sgdm_lib.engine.experiment import Experiment
-from sgdm_lib.engine.interleave import Lane, each_alone, guarded
+from sgdm_lib.engine.interleave import Task, guarded, one_task_each
 from sgdm_lib.engine.interrupt import Stopped, StopRequest
 from sgdm_lib.engine.progress import Progress
-from sgdm_lib.engine.run_state import Ongoing, look_every
+from sgdm_lib.engine.run_state import RunState, finite_check_every
 from sgdm_lib.engine.steps.look import Look
-from sgdm_lib.engine.steps.stacked import StackedStep, family
+from sgdm_lib.engine.steps.stacked import StackedStep, same_but_seed
 from sgdm_lib.gradients import has_batch_norm
 
 # Up to so many pixels a batch, stacking beats taking turns for convolutions; from there on the
 # grouped convolutions it is made of lose more than the saved calls gain.
 PIXELS = 2_048
 
-Member = tuple[Ongoing, Progress]
+Member = tuple[RunState, Progress]
 
 
-def stacked(runs: list[Member], stop: StopRequest) -> list[Lane]:
+def stacked(runs: list[Member], stop: StopRequest) -> list[Task]:
     """Lanes of runs stacked where that is possible, the others each on its own.
 
-    On a CPU all of it is one lane: taking turns would gain nothing, and a run's seconds would
+    On a CPU all of it is one task: taking turns would gain nothing, and a run's seconds would
     count what others did meanwhile.
     """
     groups: dict[tuple[Any, ...], list[Member]] = {}
     for member in runs:
-        groups.setdefault(_company(member[0]), []).append(member)
-    lanes: list[Lane] = []
+        groups.setdefault(_group_key(member[0]), []).append(member)
+    tasks: list[Task] = []
     for group in groups.values():
         if len(group) > 1 and can_be_stacked(group[0][0]):
             families: dict[Experiment, list[Member]] = {}
             for member in group:
-                families.setdefault(family(member[0].experiment), []).append(member)
+                families.setdefault(same_but_seed(member[0].experiment), []).append(member)
             members = [member for each in families.values() for member in each]
             alone = [run for run, _ in members]
-            lanes.append((None, guarded(alone, Company(members).advance(stop))))
+            tasks.append((None, guarded(alone, Ensemble(members).advance(stop))))
         else:
-            lanes += each_alone(group, stop)
-    on_cpu = [steps for stream, steps in lanes if stream is None]
-    return [lane for lane in lanes if lane[0] is not None] + [(None, chain(*on_cpu))]
+            tasks += one_task_each(group, stop)
+    on_cpu = [steps for stream, steps in tasks if stream is None]
+    return [task for task in tasks if task[0] is not None] + [(None, chain(*on_cpu))]
 
 
-def _company(run: Ongoing) -> tuple[Any, ...]:
+def _group_key(run: RunState) -> tuple[Any, ...]:
     """Runs with the same one see batches of the same shape in the same net, step by step."""
     e = run.experiment
     return e.model, e.augment, e.precision, run.plan.batch_sizes.tobytes(), run.step
 
 
-def can_be_stacked(run: Ongoing) -> bool:
+def can_be_stacked(run: RunState) -> bool:
     """Whether the run is on a CPU, eager, not in bf16; its net without BatchNorm and dropout."""
     return (
         run.source.device.type == "cpu"
@@ -71,13 +71,12 @@ def can_be_stacked(run: Ongoing) -> bool:
     )
 
 
-class Company:
+class Ensemble:
     """Runs at the same step, advanced together until one diverges, all end, or batches are large.
 
     Args:
-        members: the runs and their bars, a family (:func:`sgdm_lib.engine.steps.stacked.family`)
-        after
-            the other; on data of the same size.
+        members: the runs and their bars, on data of the same size; runs that differ in their seeds
+            alone (:func:`sgdm_lib.engine.steps.stacked.same_but_seed`) stand side by side.
     """
 
     def __init__(self, members: list[Member]) -> None:
@@ -111,10 +110,10 @@ class Company:
                 try:
                     yield from self._train(step, stop)
                 finally:
-                    step.hand_over()
+                    step.sync_back()
                 self._end_epochs(stop)
         finally:
-            step.release()
+            step.unstack()
 
     def _small(self) -> bool:
         if not self.members:
@@ -153,10 +152,13 @@ class Company:
             step(x, y)
             for each, bar in self.members:
                 each.step_done(y.shape[1], bar)
-            if run.step % look_every(batch_size) == 0 and not step.loss_sum.isfinite().all():
+            if (
+                run.step % finite_check_every(batch_size) == 0
+                and not step.loss_sum.isfinite().all()
+            ):
                 return
             if run.save_is_due():
-                step.hand_over()
+                step.sync_back()
                 for each, _ in self.members:
                     each.save()
             yield None

@@ -14,19 +14,19 @@ from pathlib import Path
 import torch
 
 from sgdm_lib.engine import checkpoint, records
-from sgdm_lib.engine.batches import Source
+from sgdm_lib.engine.batches import EpochBatches
 from sgdm_lib.engine.device import numerics
 from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.engine.interrupt import StopRequest
 from sgdm_lib.engine.progress import Progress
 from sgdm_lib.engine.records import Run
-from sgdm_lib.engine.run_state import Ongoing, in_a_stack
+from sgdm_lib.engine.run_state import RunState, in_a_stack
 from sgdm_lib.engine.steps.look import Look
 from sgdm_lib.engine.weights import load_model
 
-Lane = tuple[torch.cuda.Stream | None, Iterator[Look | None]]
-PAUSE = 50e-6  # seconds between two looks at a device that is busy with all lanes: a step's tenth
-Team = Callable[[list[tuple[Ongoing, Progress]], StopRequest], list[Lane]]
+Task = tuple[torch.cuda.Stream | None, Iterator[Look | None]]
+PAUSE = 50e-6  # seconds between two looks at a device that is busy with all tasks: a step's tenth
+Grouping = Callable[[list[tuple[RunState, Progress]], StopRequest], list[Task]]
 
 
 def finished(
@@ -78,7 +78,7 @@ def is_stacked(run: Run) -> bool:
     return bool(about.get("stacked")) or str(about.get("mode", "")).startswith("stacked")
 
 
-def guarded(runs: list[Ongoing], steps: Iterator[Look | None]) -> Iterator[Look | None]:
+def guarded(runs: list[RunState], steps: Iterator[Look | None]) -> Iterator[Look | None]:
     """The same steps; an error in one ends these runs, which keep it, and no others."""
     try:
         yield from steps
@@ -87,16 +87,16 @@ def guarded(runs: list[Ongoing], steps: Iterator[Look | None]) -> Iterator[Look 
             run.fail(error)
 
 
-def each_alone(runs: list[tuple[Ongoing, Progress]], stop: StopRequest) -> list[Lane]:
-    """Every run on a lane of its own."""
-    lanes = []
+def one_task_each(runs: list[tuple[RunState, Progress]], stop: StopRequest) -> list[Task]:
+    """Every run on a task of its own."""
+    tasks = []
     for run, bar in runs:
         steps = guarded([run], run.advance(stop, bar))
-        lanes.append((run.stream, _in_own_state(run, steps) if run.draws else steps))
-    return lanes
+        tasks.append((run.stream, _in_own_state(run, steps) if run.draws else steps))
+    return tasks
 
 
-def _in_own_state(run: Ongoing, steps: Iterator[Look | None]) -> Iterator[Look | None]:
+def _in_own_state(run: RunState, steps: Iterator[Look | None]) -> Iterator[Look | None]:
     """Steps that draw from torch's global generators, which are put back after each."""
     while True:
         with run.random:
@@ -107,14 +107,14 @@ def _in_own_state(run: Ongoing, steps: Iterator[Look | None]) -> Iterator[Look |
         yield look
 
 
-def run_lanes(
-    sources: Sequence[Source],
+def run_interleaved(
+    sources: Sequence[EpochBatches],
     folders: Sequence[Path | None],
     *,
     mode: str,
     resume: bool,
     progress: bool,
-    team: Team = each_alone,
+    grouping: Grouping = one_task_each,
     weights: bool = False,
 ) -> list[Run | Exception]:
     """Run experiments of one precision to the end, taking turns; a signal saves all and leaves.
@@ -125,14 +125,14 @@ def run_lanes(
         mode: of the steps.
         resume: go on from what is there.
         progress: show it.
-        team: puts the runs on lanes.
+        grouping: puts the runs on tasks.
         weights: keep the trained weights beside the record.
 
     Returns:
         For each experiment its run, or the error that it failed with; one failure ends no other.
     """
-    found: list[Ongoing | Exception] = []
-    stackable = team is not each_alone
+    found: list[RunState | Exception] = []
+    stackable = grouping is not one_task_each
     with ExitStack() as held:
         held.enter_context(numerics(sources[0].experiment.precision))
         for source, folder in zip(sources, folders, strict=True):
@@ -142,13 +142,13 @@ def run_lanes(
                     if not resume:
                         checkpoint.clear(folder)
                         records.delete(folder)
-                run = Ongoing(
+                run = RunState(
                     source.experiment, source, folder, mode, stackable=stackable, weights=weights
                 )
                 found.append(run)
             except Exception as error:
                 found.append(error)
-        runs = [each for each in found if isinstance(each, Ongoing)]
+        runs = [each for each in found if isinstance(each, RunState)]
         if any(run.stream for run in runs):
             torch.cuda.synchronize()  # weights and data come from the default stream
         stop = held.enter_context(StopRequest())
@@ -157,31 +157,31 @@ def run_lanes(
             held.enter_context(bar)
         for run in runs:
             run.at_once = len(runs)
-        lanes = team(list(zip(runs, bars, strict=True)), stop)
-        take_turns(lanes, partial(_share_time, runs) if team is each_alone else lambda: None)
+        tasks = grouping(list(zip(runs, bars, strict=True)), stop)
+        interleave(tasks, partial(_share_time, runs) if grouping is one_task_each else lambda: None)
     if stop.signal is not None:
         stop.leave()
     return [each if isinstance(each, Exception) else each.error or each.run() for each in found]
 
 
-def take_turns(
-    lanes: Iterable[Lane],
+def interleave(
+    tasks: Iterable[Task],
     changed: Callable[[], None] = lambda: None,
     rest: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Go on with every lane that has nothing to wait for, in turn, until all have ended.
+    """Go on with every task that has nothing to wait for, in turn, until all have ended.
 
-    A lane has work of some hundred to some thousand images in flight: it hands over a look at the
-    loss a block of work before, and gets its next turn when that has arrived. So neither a lane
+    A task has work of some hundred to some thousand images in flight: it hands over a look at the
+    loss a block of work before, and gets its next turn when that has arrived. So neither a task
     with small batches waits for one with large ones, nor the other way round, and the host waits
-    for the device only if all lanes do.
+    for the device only if all tasks do.
 
     Args:
-        lanes: streams, and what goes on step by step.
-        changed: called at the start and whenever a lane has ended.
+        tasks: streams, and what goes on step by step.
+        changed: called at the start and whenever a task has ended.
         rest: waits for so many seconds.
     """
-    waiting: deque[tuple[Lane, Look | None]] = deque((lane, None) for lane in lanes)
+    waiting: deque[tuple[Task, Look | None]] = deque((task, None) for task in tasks)
     idle = 0
     changed()
     while waiting:
@@ -201,7 +201,7 @@ def take_turns(
             changed()
 
 
-def _share_time(runs: Sequence[Ongoing]) -> None:
+def _share_time(runs: Sequence[RunState]) -> None:
     """Runs side by side share the time that passes."""
     under_way = [run for run in runs if run.status == "running"]
     for run in under_way:

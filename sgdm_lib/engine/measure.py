@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sgdm_lib import data
-from sgdm_lib.engine.batches import Source
+from sgdm_lib.engine.batches import EpochBatches
 from sgdm_lib.engine.interrupt import Stopped, StopRequest
 from sgdm_lib.engine.steps.autotune import autotuned
 from sgdm_lib.gradients.full import logits, norm_on_device
@@ -15,7 +15,7 @@ from sgdm_lib.plan import TrainingPlan
 
 
 def measure(
-    model: nn.Module, source: Source, plan: TrainingPlan, epoch: int, stop: StopRequest
+    model: nn.Module, source: EpochBatches, plan: TrainingPlan, epoch: int, stop: StopRequest
 ) -> dict[str, Tensor]:
     """The measurements due after that epoch (from 0), as columns of the history.
 
@@ -39,7 +39,7 @@ def measure(
 
 
 def _gradient_norms(
-    model: nn.Module, source: Source, plan: TrainingPlan, epoch: int
+    model: nn.Module, source: EpochBatches, plan: TrainingPlan, epoch: int
 ) -> dict[str, Tensor]:
     experiment, found = source.experiment, dict[str, Tensor]()
     if (epoch + 1) % experiment.gradient_norm_every:
@@ -60,13 +60,13 @@ def _gradient_norms(
     return found
 
 
-def evaluate(model: nn.Module, source: Source) -> dict[str, float]:
+def evaluate(model: nn.Module, source: EpochBatches) -> dict[str, float]:
     """Mean cross-entropy and accuracy on the test images, in eval mode (it stays so)."""
     return {name: float(value) for name, value in _test(model, source).items()}
 
 
 @torch.no_grad()
-def _test(model: nn.Module, source: Source) -> dict[str, Tensor]:
+def _test(model: nn.Module, source: EpochBatches) -> dict[str, Tensor]:
     model.eval()
     loss = torch.zeros((), device=source.device, dtype=torch.float64)
     correct = torch.zeros((), device=source.device, dtype=torch.int64)

@@ -21,6 +21,15 @@ from torch import nn
 from sgdm_lib.data.files import atomic_write, is_alive, locked, remove_leftovers, write_together
 from sgdm_lib.engine import seals
 from sgdm_lib.engine.experiment import Experiment
+from sgdm_lib.engine.record_checks import (
+    COLUMNS,
+    Busy,
+    Damaged,
+    RecordError,
+    check_description,
+    read_history,
+    unreadable,
+)
 from sgdm_lib.engine.versions import code_version, versions
 
 __all__ = [
@@ -40,39 +49,8 @@ __all__ = [
     "versions",
 ]
 
-COLUMNS = {
-    "epoch": "int64",
-    "step": "int64",
-    "sfo": "int64",
-    "batch_size": "int64",
-    "lr": "float64",
-    "momentum": "float64",
-    "train_loss": "float64",
-    "train_accuracy": "float64",
-    "test_loss": "float64",
-    "test_accuracy": "float64",
-    "full_gradient_norm": "float64",
-    "full_gradient_norm_authors": "float64",
-    "seconds": "float64",
-    "status": "str",
-}
-"""Columns of a history, one row an epoch (from 1). ``step`` and ``sfo`` are cumulative; ``lr`` and
-``momentum`` are those of the epoch's last step; ``train_loss`` is the mean over steps of the batch
-losses, as the papers print it; accuracies are fractions; ``seconds`` is the epoch's wall time, all
-measuring included; ``status`` is "ok" or "diverged". NaN where something was not measured."""
-
-STATUSES = ("running", "finished", "diverged", "interrupted")
-
 
 NAMES = ("history.parquet", "run.json", "checkpoint.pt", "checkpoint.previous.pt")
-
-
-class RecordError(ValueError):
-    """A record that cannot be read: missing, damaged or of another format."""
-
-
-class Damaged(RecordError):
-    """A record whose bytes have changed, or were cut off."""
 
 
 class NotSaved(OSError):
@@ -89,10 +67,6 @@ class NotSaved(OSError):
             "again, or write it with records.save(error.run, folder)",
         )
         self.run = run
-
-
-class Busy(RecordError):
-    """Another process is writing into the folder: no failure, look again later."""
 
 
 @dataclass(frozen=True)
@@ -187,12 +161,7 @@ def _description(folder: Path) -> str:
             f"no record in {folder}: run.json is missing; make it with 'sgdm run'"
         ) from None
     except (OSError, ValueError) as error:
-        raise _unreadable(path, f"it is damaged ({error})") from error
-
-
-def _unreadable(path: Path, reason: str) -> RecordError:
-    kind = Damaged if reason.startswith("it is damaged") else RecordError
-    return kind(f"{path} is no readable record: {reason}; restore it from a copy, or move it away")
+        raise unreadable(path, f"it is damaged ({error})") from error
 
 
 def _checked(folder: Path, text: str) -> Run:
@@ -200,14 +169,14 @@ def _checked(folder: Path, text: str) -> Run:
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise _unreadable(path, f"it is damaged ({error})") from error
+        raise unreadable(path, f"it is damaged ({error})") from error
     if not isinstance(fields, dict) or "experiment" not in fields:
-        raise _unreadable(path, "it is foreign, not a run of this library: it has no 'experiment'")
+        raise unreadable(path, "it is foreign, not a run of this library: it has no 'experiment'")
     sealed = seals.is_sealed(fields)
     if sealed and (
         not fields.keys() >= set(seals.FIELDS) or fields["sha256"] != seals.sha256_of(fields)
     ):
-        raise _unreadable(path, "it is damaged (its checksum does not agree)")
+        raise unreadable(path, "it is damaged (its checksum does not agree)")
     if sealed and fields["format"] != seals.FORMAT:
         raise RecordError(
             f"{path} was written by a newer version (format {fields['format']}, this one reads up "
@@ -217,76 +186,18 @@ def _checked(folder: Path, text: str) -> Run:
         experiment = Experiment.from_dict(fields["experiment"])
     except (ValueError, TypeError, RecursionError) as error:
         made_by = fields.get("code_version", "")
-        raise _unreadable(
+        raise unreadable(
             path,
             f"its experiment is not one that this version knows ({error}); it is damaged, or a "
             f"newer version wrote it ({str(made_by)[:60]!r})",
         ) from error
-    _check_description(path, fields, experiment)
-    rows = _read_history(folder / "history.parquet", fields, experiment)
+    check_description(path, fields, experiment)
+    rows = read_history(folder / "history.parquet", fields, experiment)
     provenance = {name: value for name, value in fields.items() if name not in seals.FIELDS}
     if fields["status"] == "running" and is_alive(fields.get("owner")) is False:
         provenance["status"] = "interrupted"
         del provenance["owner"]
     return Run(experiment, rows, provenance)
-
-
-def _check_description(path: Path, fields: dict[str, Any], experiment: Experiment) -> None:
-    if "status" not in fields:
-        raise _unreadable(path, "it is damaged (it does not say its 'status')")
-    if fields["status"] not in STATUSES:
-        raise _unreadable(path, f"it is damaged (unknown status {fields['status']!r})")
-    for name, value in (("hash", experiment.hash), ("seed", experiment.seed)):
-        if fields.get(name, value) != value:
-            raise _unreadable(
-                path,
-                f"it is damaged ({name} {fields[name]!r}, that of its experiment is {value!r})",
-            )
-
-
-def _read_history(path: Path, fields: dict[str, Any], experiment: Experiment) -> pd.DataFrame:
-    try:
-        if path.exists() and not path.is_file():
-            raise ValueError("it is not a file")
-        rows = pd.read_parquet(path)
-    except Exception as error:  # pyarrow raises types of its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise Damaged(
-            f"{path} is no readable history: it is missing or damaged ({reason}); restore it from "
-            "a copy, or run again in another folder"
-        ) from error
-    if missing := [name for name in COLUMNS if name not in rows.columns]:
-        raise RecordError(f"{path} lacks the columns {missing}: it is not a history")
-    try:
-        if any(str(rows.dtypes[name]) != kind for name, kind in COLUMNS.items()):
-            rows = rows.astype(COLUMNS)  # slower than all the rest of reading a record
-    except (ValueError, TypeError) as error:
-        raise RecordError(f"{path} holds values of the wrong type: {error}") from error
-    own, rows.attrs = rows.attrs.get("sha256"), {}
-    if seals.is_sealed(fields):
-        count = fields["rows"]
-        vouched = rows.iloc[:count]
-        if len(rows) < count or seals.sha256_of_rows(vouched) != fields["history_sha256"]:
-            whole = own == seals.sha256_of_rows(rows)
-            if whole:
-                run_json = path.with_name("run.json")
-                raise RecordError(f"{path} belongs to another run than {run_json}: restore both")
-            raise Damaged(
-                f"{path} is damaged (its checksum does not agree): restore it from a copy"
-            )
-        rows = vouched
-    if fields["status"] == "finished" and len(rows) != experiment.epochs:
-        raise RecordError(
-            f"{path} has {len(rows)} rows, its finished run {experiment.epochs} epochs: it belongs "
-            "to another run"
-        )
-    try:
-        reason = seals.misfit(experiment, rows)
-    except ValueError as error:
-        reason = f"its experiment has no plan ({error})"
-    if reason:
-        raise RecordError(f"{path} belongs to another run, or is damaged: {reason}")
-    return rows
 
 
 def sign(folder: str | os.PathLike[str]) -> bool:

@@ -14,14 +14,13 @@ from typing import Any
 import torch
 
 from sgdm_lib import models
-from sgdm_lib.data.files import owner
 from sgdm_lib.engine import checkpoint, records
-from sgdm_lib.engine.batches import Source, layout
-from sgdm_lib.engine.device import arithmetic
+from sgdm_lib.engine.batches import EpochBatches, layout
 from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.engine.interrupt import Stopped, StopRequest
 from sgdm_lib.engine.measure import measure
 from sgdm_lib.engine.progress import Progress
+from sgdm_lib.engine.provenance import device_name, provenance
 from sgdm_lib.engine.randomness import OwnRandomness
 from sgdm_lib.engine.records import NotSaved, Run
 from sgdm_lib.engine.steps import make_step
@@ -31,12 +30,12 @@ from sgdm_lib.engine.weights import save_weights
 
 CHECKPOINT_SECONDS = 20.0  # at most so much training is done again after a kill
 RECORD_SECONDS = 1.0  # an epoch can take milliseconds; a write to the disk takes several
-PLACE = ("step", "rows", "spent", "started", "sessions", "stacked")
+PROGRESS_KEYS = ("step", "rows", "spent", "started", "sessions", "stacked")
 AT_ONCE = (errno.EACCES, errno.EPERM, errno.EROFS)  # waiting would not help: said before training
 FINITE_BLOCK = 2_048  # images between two looks at the loss, each of which waits for the device
 
 
-class Ongoing:
+class RunState:
     """A run in progress: weights, optimizer, rows so far, and where it stands.
 
     Attributes:
@@ -56,7 +55,7 @@ class Ongoing:
     def __init__(
         self,
         experiment: Experiment,
-        source: Source,
+        source: EpochBatches,
         folder: Path | None,
         mode: str = "eager",
         *,
@@ -103,7 +102,7 @@ class Ongoing:
         if state.get("stacked") and not stackable:
             raise ValueError(in_a_stack(folder))
         self.train_step.load(state)
-        for name in PLACE:
+        for name in PROGRESS_KEYS:
             setattr(self, name, state.get(name, getattr(self, name)))
         self.random.load(state.get("random", {}))
 
@@ -143,7 +142,7 @@ class Ongoing:
             OSError: if the record may not be written.
         """
         self.clock = self.saved = time.perf_counter()
-        session = {"device": _describe(self.source.device), "mode": self.mode}
+        session = {"device": device_name(self.source.device), "mode": self.mode}
         session |= {"torch": records.versions()["torch"], "code_version": records.code_version()}
         if session not in self.sessions:
             self.sessions = [*self.sessions, session]
@@ -168,7 +167,9 @@ class Ongoing:
             self.train_step.set({name: float(v[inside]) for name, v in hyperparameters.items()})
             self.train_step(x, y)
             self.step_done(len(y), bar)
-            look = self.train_step.look() if self.step % look_every(batch_size) == 0 else None
+            look = (
+                self.train_step.look() if self.step % finite_check_every(batch_size) == 0 else None
+            )
             if look is not None and look.ready() and not look.true():
                 return
             if self.save_is_due():
@@ -196,7 +197,7 @@ class Ongoing:
             Stopped: if a stop was asked for; the epoch is then still to be measured.
         """
         epoch = len(self.rows)
-        yield (look := Look(self.train_step.sound()))
+        yield (look := Look(self.train_step.all_finite()))
         sound = look.true()
         measured = measure(self.model, self.source, self.plan, epoch, stop) if sound else {}
         if measured:
@@ -276,33 +277,7 @@ class Ongoing:
     def run(self) -> Run:
         """The run as it stands."""
         rows = records.history(self.rows)
-        provenance = {
-            "experiment": self.experiment.to_dict(),
-            "hash": self.experiment.hash,
-            "seed": self.experiment.seed,
-            "status": self.status,
-            "versions": records.versions(),
-            "device": _describe(self.source.device),
-            "mode": self.mode + self.train_step.note,
-            **arithmetic(self.experiment.precision, self.source.device),
-            "at_once": self.at_once,
-            "data_checksum": self.source.dataset.checksum,
-            "code_version": records.code_version(),
-            "started": self.started,
-            "seconds": float(rows["seconds"].sum()),
-        }
-        if self.status == "running":
-            provenance["owner"] = owner()
-        if len(self.sessions) > 1:
-            provenance["sessions"] = self.sessions
-        if self.stacked:
-            provenance["stacked"] = True
-        if self.weights_sha256:
-            provenance["weights_sha256"] = self.weights_sha256
-        if self.error is not None:
-            text = " ".join(str(self.error).split())
-            provenance["error"] = f"{type(self.error).__name__}: {text}"[:500]
-        return Run(self.experiment, rows, provenance, self.model)
+        return Run(self.experiment, rows, provenance(self, rows), self.model)
 
     def take_share(self, share: float) -> None:
         """From now on that part of the time that passes is this run's."""
@@ -328,7 +303,7 @@ class Ongoing:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds: tensors and plain values."""
-        place = {name: getattr(self, name) for name in PLACE}
+        place = {name: getattr(self, name) for name in PROGRESS_KEYS}
         place |= {"data_checksum": self.source.dataset.checksum, "random": self.random.state()}
         return self.train_step.state() | place
 
@@ -336,18 +311,12 @@ class Ongoing:
 def in_a_stack(folder: Path) -> str:
     """The sentence that refuses a run trained in a stack where the exact one is asked for."""
     return (
-        f"{folder} holds this run as trained in a stack (fit_many(..., together=True)), which "
+        f"{folder} holds this run as trained in a stack (fit_many(..., vectorize=True)), which "
         "differs from the run alone in its last digits: choose another folder, or read it with "
         "records.load"
     )
 
 
-def look_every(batch_size: int) -> int:
+def finite_check_every(batch_size: int) -> int:
     """Steps between two looks at the loss; a rule of its own, the same after a resumption."""
     return max(1, FINITE_BLOCK // batch_size)
-
-
-def _describe(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu ({torch.get_num_threads()} threads)"

@@ -12,25 +12,25 @@ from torch import Tensor, nn
 
 from sgdm_lib import data
 from sgdm_lib.checks import integer
-from sgdm_lib.engine.batches import Source, load_data
+from sgdm_lib.engine.batches import EpochBatches, load_data
 from sgdm_lib.engine.device import choose_device, numerics
 from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.engine.interleave import label, on
 from sgdm_lib.engine.interrupt import StopRequest
 from sgdm_lib.engine.progress import Progress
 from sgdm_lib.engine.records import Run
-from sgdm_lib.engine.run_state import Ongoing
+from sgdm_lib.engine.run_state import RunState
 from sgdm_lib.engine.steps import choose_mode
 from sgdm_lib.engine.steps.look import Look
 
 __all__ = ["fit_with_snapshots", "measuring_pass"]
 
 
-class _Watched(Ongoing):
+class _WithSnapshots(RunState):
     """A run that keeps copies of its network at the end of some epochs."""
 
     def __init__(
-        self, experiment: Experiment, source: Source, wanted: frozenset[int], mode: str
+        self, experiment: Experiment, source: EpochBatches, wanted: frozenset[int], mode: str
     ) -> None:
         super().__init__(experiment, source, None, mode)
         self.wanted, self.kept = wanted, dict[int, nn.Module]()
@@ -70,9 +70,9 @@ def fit_with_snapshots(
     where = choose_device(device)
     with ExitStack() as held:
         held.enter_context(numerics(experiment.precision))
-        source = Source(load_data(experiment, data_root), experiment, where)
+        source = EpochBatches(load_data(experiment, data_root), experiment, where)
         stop = held.enter_context(StopRequest())
-        run = _Watched(experiment, source, frozenset(wanted), choose_mode("eager", where))
+        run = _WithSnapshots(experiment, source, frozenset(wanted), choose_mode("eager", where))
         if run.stream:
             torch.cuda.synchronize()  # weights and data come from the default stream
         if run.draws:
@@ -107,7 +107,7 @@ def measuring_pass(
     Raises:
         sgdm_lib.data.DataError: if the data set is not there.
     """
-    source = Source(load_data(experiment, data_root), experiment, choose_device(device))
+    source = EpochBatches(load_data(experiment, data_root), experiment, choose_device(device))
     n = source.dataset.n_train
     rng = data.generator(experiment.seed, epoch, "measure")
     order = torch.randperm(n, generator=rng, device="cpu")

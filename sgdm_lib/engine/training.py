@@ -15,11 +15,11 @@ from typing import Any
 
 from sgdm_lib import data
 from sgdm_lib.checks import integer
-from sgdm_lib.engine.batches import Source, load_data
+from sgdm_lib.engine.batches import EpochBatches, load_data
 from sgdm_lib.engine.device import choose_device, numerics
 from sgdm_lib.engine.ensemble import stacked
 from sgdm_lib.engine.experiment import Experiment
-from sgdm_lib.engine.interleave import each_alone, finished, run_lanes
+from sgdm_lib.engine.interleave import finished, one_task_each, run_interleaved
 from sgdm_lib.engine.noise import final_noise
 from sgdm_lib.engine.records import Run
 from sgdm_lib.engine.steps import choose_mode
@@ -90,7 +90,7 @@ def fit(
         data_root=data_root,
         mode=mode,
         at_once=1,
-        together=False,
+        vectorize=False,
         weights=weights,
     )
     return run
@@ -106,7 +106,7 @@ def fit_many(
     data_root: str | os.PathLike[str] | None = None,
     mode: str = "auto",
     at_once: int | None = None,
-    together: bool = False,
+    vectorize: bool = False,
     weights: bool = False,
 ) -> list[Run]:
     """Run several experiments, for instance the seeds of one; each ends as it would alone.
@@ -124,8 +124,8 @@ def fit_many(
         data_root: as for :func:`fit`.
         mode: as for :func:`fit`.
         at_once: how many runs are under way at a time; None: 4 on a GPU, 1 elsewhere, or all of
-            them with ``together``.
-        together: on a CPU, train runs of one net with the same batch sizes (seeds, learning
+            them with ``vectorize``.
+        vectorize: on a CPU, train runs of one net with the same batch sizes (seeds, learning
             rates, optimizers) as one stack of networks while their batches are small, if the net
             has no BatchNorm: much faster, but rounded differently in the last digits, so that
             such a run is not the same bits as alone, also not after a kill. Its record says so
@@ -148,7 +148,7 @@ def fit_many(
     wanted = [_checked(each) for each in experiments]
     where = choose_device(device)
     if at_once is None:
-        at_once = 4 if where.type == "cuda" else max(len(wanted), 1) if together else 1
+        at_once = 4 if where.type == "cuda" else max(len(wanted), 1) if vectorize else 1
     folders: list[Path | None] = [None] * len(wanted)
     if isinstance(out, Mapping):
         folders = [Path(out[each]) for each in experiments]
@@ -163,7 +163,7 @@ def fit_many(
         data_root=data_root,
         mode=mode,
         at_once=integer("at_once", at_once, at_least=1),
-        together=together,
+        vectorize=vectorize,
         weights=weights,
     )
 
@@ -176,7 +176,7 @@ def fit_seeds(
     device: str = "auto",
     progress: bool = False,
     data_root: str | os.PathLike[str] | None = None,
-    together: bool = True,
+    vectorize: bool = True,
     weights: bool = False,
 ) -> dict[Any, list[Run]]:
     """Run every experiment with every seed, on a CPU stacked where possible: runs to compare.
@@ -188,7 +188,7 @@ def fit_seeds(
         device: as for :func:`fit`.
         progress: as for :func:`fit`.
         data_root: as for :func:`fit`.
-        together: as for :func:`fit_many`.
+        vectorize: as for :func:`fit_many`.
         weights: as for :func:`fit`.
 
     Returns:
@@ -212,7 +212,7 @@ def fit_seeds(
         device=device,
         progress=progress,
         data_root=data_root,
-        together=together,
+        vectorize=vectorize,
         weights=weights,
     )
     count = len(seeds)
@@ -239,7 +239,7 @@ def _run_all(
     data_root: str | os.PathLike[str] | None,
     mode: str,
     at_once: int,
-    together: bool,
+    vectorize: bool,
     weights: bool,
 ) -> list[Run]:
     """Run all that is not done yet, runs on the same data one after the other."""
@@ -248,7 +248,7 @@ def _run_all(
     if resume:
         for each, folder in places.items():
             try:
-                if folder and (run := finished(folder, each, stackable=together, weights=weights)):
+                if folder and (run := finished(folder, each, stackable=vectorize, weights=weights)):
                     done[each] = run
             except (ValueError, OSError) as error:
                 done[each] = error
@@ -259,19 +259,19 @@ def _run_all(
         group = list(alike)
         try:
             with numerics(group[0].precision):
-                first = Source(load_data(group[0], data_root), group[0], where)
+                first = EpochBatches(load_data(group[0], data_root), group[0], where)
         except data.DataError as error:
             done.update(dict.fromkeys(group, error))
             continue
         for start in range(0, len(group), at_once):
             part = group[start : start + at_once]
-            runs = run_lanes(
+            runs = run_interleaved(
                 [first.sharing(e) for e in part],
                 [places[e] for e in part],
                 mode=how,
                 resume=resume,
                 progress=progress,
-                team=stacked if together else each_alone,
+                grouping=stacked if vectorize else one_task_each,
                 weights=weights,
             )
             done.update(zip(part, runs, strict=True))

@@ -14,8 +14,7 @@ import pytest
 
 from sgdm_lib import cli
 from sgdm_lib.cli import filing
-from sgdm_lib.engine import records, speed, training
-from sgdm_lib.engine import run_state as ongoing
+from sgdm_lib.engine import records, run_state, speed, training
 from sgdm_lib.study import papers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +33,7 @@ def driver(monkeypatch):
     for each in (speed.steps, speed.runs, speed.loops, training):
         monkeypatch.setattr(each, "load_data", each.load_data)
     for name in ("CHECKPOINT_SECONDS", "RECORD_SECONDS"):
-        monkeypatch.setattr(ongoing, name, getattr(ongoing, name))
+        monkeypatch.setattr(run_state, name, getattr(run_state, name))
     before = signal.getsignal(signal.SIGTERM)
     yield module
     signal.signal(signal.SIGTERM, before)
@@ -93,14 +92,14 @@ def test_no_case_begins_without_time(driver, tmp_path, monkeypatch):
 
 
 def test_the_deadline_ends_a_run_and_what_there_is_comes_back(driver, tmp_path, monkeypatch):
-    step, begin = ongoing.Ongoing.step_done, time.perf_counter()
+    step, begin = run_state.RunState.step_done, time.perf_counter()
     monkeypatch.setattr(driver, "BEGIN", begin)
 
     def slow(run, *about):
         time.sleep(0.05)
         step(run, *about)
 
-    monkeypatch.setattr(ongoing.Ongoing, "step_done", slow)
+    monkeypatch.setattr(run_state.RunState, "step_done", slow)
     options = ["--out", str(tmp_path / "out"), "--device", "cpu", "--tiny", "--seconds", "6"]
     driver.main(["records", *options])
     names = unpacked(tmp_path / "out" / "records.tgz", tmp_path / "there")

@@ -8,10 +8,9 @@ import torch
 from engine_helpers import assert_same_history, small
 
 from sgdm_lib import data, engine
-from sgdm_lib.engine import Experiment, Progress, StopRequest, fit, fit_many, records
-from sgdm_lib.engine import interleave as lanes
-from sgdm_lib.engine import run_state as ongoing
-from sgdm_lib.engine.batches import Source
+from sgdm_lib.engine import Experiment, Progress, StopRequest, fit, fit_many, records, run_state
+from sgdm_lib.engine import interleave as tasks
+from sgdm_lib.engine.batches import EpochBatches
 from sgdm_lib.engine.steps import EagerStep, Look
 from sgdm_lib.schedules import Constant
 
@@ -56,7 +55,7 @@ class Arriving:
         return self.world.now >= self.at
 
     def true(self):
-        assert self.ready(), "the host would stand still here, and with it all other lanes"
+        assert self.ready(), "the host would stand still here, and with it all other tasks"
         return True
 
 
@@ -86,10 +85,10 @@ def world(monkeypatch):
         return {"test_loss": torch.zeros(()), "test_accuracy": torch.zeros(())}
 
     monkeypatch.setattr(Step, "world", world)
-    monkeypatch.setattr(ongoing, "make_step", lambda run, model, mode: Step(run, model))
-    monkeypatch.setattr(ongoing, "measure", measure)
-    monkeypatch.setattr(ongoing, "Look", lambda value: Arriving(world))
-    monkeypatch.setattr(lanes, "on", world.on)
+    monkeypatch.setattr(run_state, "make_step", lambda run, model, mode: Step(run, model))
+    monkeypatch.setattr(run_state, "measure", measure)
+    monkeypatch.setattr(run_state, "Look", lambda value: Arriving(world))
+    monkeypatch.setattr(tasks, "on", world.on)
     return world
 
 
@@ -109,10 +108,10 @@ def seconds(world, **epochs):
             batch_size=Constant(int(name[1:])),
             lr=0.1,
         )
-        source = Source(many, run, torch.device("cpu"))
-        each = ongoing.Ongoing(run, source, None)
+        source = EpochBatches(many, run, torch.device("cpu"))
+        each = run_state.RunState(run, source, None)
         lanes_.append((Stream(), finishing(world, ends, name, each, stop)))
-    lanes.take_turns(lanes_, rest=world.rest)
+    tasks.interleave(lanes_, rest=world.rest)
     return ends
 
 
@@ -168,7 +167,7 @@ def test_a_run_that_fails_leaves_the_others_untouched(tmp_path, monkeypatch, tog
 
     monkeypatch.setattr(EagerStep, "__call__", breaks)
     with pytest.raises(Broken, match="no memory"):
-        fit_many(runs, out=tmp_path, device="cpu", progress=False, at_once=3, together=together)
+        fit_many(runs, out=tmp_path, device="cpu", progress=False, at_once=3, vectorize=together)
     for run, before in zip((runs[0], runs[2]), alone, strict=True):
         found = records.load(tmp_path / run.hash)
         assert found.status == "finished"
@@ -207,7 +206,7 @@ def test_time_is_shared_by_those_under_way():
             self.share = share
 
     runs = [Run("running"), Run("finished"), Run("running"), Run("interrupted")]
-    lanes._share_time(runs)
+    tasks._share_time(runs)
     assert [run.share for run in runs] == [0.5, None, 0.5, None]
 
 
@@ -238,7 +237,7 @@ def test_a_gpu_is_looked_at_a_block_later(monkeypatch):
 def test_augmentation_drawn_ahead_changes_nothing(monkeypatch, estimators):
     experiment = small(augment=True, estimators=estimators, gradient_norm_every=2)
     before = fit(experiment, device="cpu", progress=False)
-    made = Source.__init__
+    made = EpochBatches.__init__
     used = []
 
     def ahead(source, *about):
@@ -249,9 +248,9 @@ def test_augmentation_drawn_ahead_changes_nothing(monkeypatch, estimators):
         used.append((stream, epoch))
         return drawn(source, n, epoch, stream)
 
-    drawn = Source._drawn
-    monkeypatch.setattr(Source, "__init__", ahead)
-    monkeypatch.setattr(Source, "_drawn", noted)
+    drawn = EpochBatches._drawn
+    monkeypatch.setattr(EpochBatches, "__init__", ahead)
+    monkeypatch.setattr(EpochBatches, "_drawn", noted)
     assert_same_history(fit(experiment, device="cpu", progress=False).history, before.history)
     streams = {"augment": range(4), "measure_augment": (1, 3)}
     for stream, epochs in streams.items():
@@ -291,9 +290,9 @@ def test_on_a_gpu_tf32_is_torchs_own_default(monkeypatch):
 
 
 def test_checkpoints_of_runs_side_by_side_are_rarer(tmp_path, monkeypatch):
-    source = Source(data.load("digits"), small(), torch.device("cpu"))
-    run = ongoing.Ongoing(small(), source, tmp_path)
-    monkeypatch.setattr(ongoing.time, "perf_counter", lambda: run.saved + 30.0)
+    source = EpochBatches(data.load("digits"), small(), torch.device("cpu"))
+    run = run_state.RunState(small(), source, tmp_path)
+    monkeypatch.setattr(run_state.time, "perf_counter", lambda: run.saved + 30.0)
     assert run.save_is_due()
     run.at_once = 3
     assert not run.save_is_due()

@@ -11,9 +11,8 @@ from engine_helpers import TinyBatchNorm, assert_same_history, small
 from torch.nn import functional as F
 
 from sgdm_lib import data, engine, models
-from sgdm_lib.engine import OPTIMIZERS, fit, fit_many, records, training
-from sgdm_lib.engine import interleave as lanes
-from sgdm_lib.engine import run_state as ongoing
+from sgdm_lib.engine import OPTIMIZERS, fit, fit_many, records, run_state, training
+from sgdm_lib.engine import interleave as tasks
 from sgdm_lib.engine.steps import EagerStep
 from sgdm_lib.schedules import Cosine, Diminishing, Polynomial, StageGrowth
 
@@ -137,7 +136,7 @@ def test_hyperparameters_of_every_step_follow_the_plan(monkeypatch):
 
 @pytest.mark.parametrize("block", [1, 64, 10**9])
 def test_a_diverged_run_ends_there_and_keeps_its_rows(monkeypatch, tmp_path, block):
-    monkeypatch.setattr(ongoing, "FINITE_BLOCK", block)
+    monkeypatch.setattr(run_state, "FINITE_BLOCK", block)
     experiment = small(lr=StageGrowth(0.1, 1e30, every=2), optimizer="shb")
     run = quietly(experiment, out=tmp_path)
     assert run.status == "diverged"
@@ -168,7 +167,7 @@ def test_a_record_on_disk_is_the_run(tmp_path):
 
 def test_a_finished_run_is_not_run_again(tmp_path, monkeypatch):
     run = quietly(small(), out=tmp_path)
-    monkeypatch.setattr(training, "run_lanes", None)  # would fail if it were used
+    monkeypatch.setattr(training, "run_interleaved", None)  # would fail if it were used
     assert_same_history(quietly(small(), out=tmp_path).history, run.history)
 
 
@@ -189,7 +188,7 @@ class StopAfter:
 
     def __init__(self, steps, number, monkeypatch):
         self.left, self.number = steps, number
-        step_done = lanes.Progress.step_done
+        step_done = tasks.Progress.step_done
 
         def counted(bar, images):
             step_done(bar, images)
@@ -197,7 +196,7 @@ class StopAfter:
             if self.left == 0:
                 os.kill(os.getpid(), self.number)
 
-        monkeypatch.setattr(lanes.Progress, "step_done", counted)
+        monkeypatch.setattr(tasks.Progress, "step_done", counted)
 
 
 @pytest.mark.parametrize("after", [1, 25, 50, 75])

@@ -15,9 +15,8 @@ from engine_helpers import assert_same_history, small
 from torch import nn
 
 from sgdm_lib import data, engine, models
-from sgdm_lib.engine import checkpoint, fit, fit_many, fit_seeds, records
-from sgdm_lib.engine import interleave as lanes
-from sgdm_lib.engine import run_state as ongoing
+from sgdm_lib.engine import checkpoint, fit, fit_many, fit_seeds, records, run_state
+from sgdm_lib.engine import interleave as tasks
 from sgdm_lib.schedules import Piecewise, UserSchedule
 
 TINY = small(n_train=40, epochs=2, batch_size=20)
@@ -33,7 +32,7 @@ def many(experiments, **options):
 
 def interrupt(experiment, folder, steps, **options):
     """Run so many steps, then be told to stop."""
-    step_done, left = lanes.Progress.step_done, [steps]
+    step_done, left = tasks.Progress.step_done, [steps]
 
     def counted(bar, images):
         step_done(bar, images)
@@ -42,7 +41,7 @@ def interrupt(experiment, folder, steps, **options):
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lanes.Progress, "step_done", counted)
+        patch.setattr(tasks.Progress, "step_done", counted)
         run = many if isinstance(experiment, list) else quietly
         with pytest.raises(SystemExit):
             run(experiment, out=folder, **options)
@@ -114,7 +113,7 @@ def test_dropout_is_the_runs_own_and_resumes(tmp_path, monkeypatch):
     assert not torch.equal(before, moved)
     others = many([run.replace(seed=1), run], at_once=2)
     assert_same_history(others[1].history, expected)
-    stacked = many([run.replace(seed=1), run], together=True)
+    stacked = many([run.replace(seed=1), run], vectorize=True)
     assert_same_history(stacked[1].history, expected)
     interrupt(run, tmp_path, 30)
     assert_same_history(quietly(run, out=tmp_path).history, expected)
@@ -231,8 +230,8 @@ def full(path_part, monkeypatch, times):
 
 
 def test_a_full_disk_does_not_end_a_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(ongoing, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(ongoing, "RECORD_SECONDS", 0.0)
+    monkeypatch.setattr(run_state, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(run_state, "RECORD_SECONDS", 0.0)
     expected = quietly(small())
     full("checkpoint.pt", monkeypatch, 3)
     reason = r"cannot write .*checkpoint.pt: No space left on device; the run goes on in memory"
@@ -307,7 +306,7 @@ def test_a_damaged_description_does_not_cost_a_whole_checkpoint(tmp_path, damage
 
 
 def test_a_run_that_breaks_off_says_so_and_ends_no_other(tmp_path, monkeypatch):
-    measure = ongoing.measure
+    measure = run_state.measure
 
     def failing(model, source, plan, epoch, stop):
         if source.experiment.seed == 1 and epoch == 1:
@@ -316,7 +315,7 @@ def test_a_run_that_breaks_off_says_so_and_ends_no_other(tmp_path, monkeypatch):
 
     experiments = [TINY.replace(seed=seed) for seed in range(3)]
     with monkeypatch.context() as patch:
-        patch.setattr(ongoing, "measure", failing)
+        patch.setattr(run_state, "measure", failing)
         with pytest.raises(RuntimeError, match="memory") as caught:
             many(experiments, out=tmp_path, at_once=2)
     assert [run and run.status for run in caught.value.runs] == ["finished", None, "finished"]
@@ -353,11 +352,11 @@ def test_equal_causes_are_told_once(tmp_path, monkeypatch):
 
 def test_a_stacked_run_is_not_passed_off_as_the_exact_one(tmp_path):
     experiments = [small(seed=seed) for seed in range(2)]
-    stacked = many(experiments, out=tmp_path, together=True)
+    stacked = many(experiments, out=tmp_path, vectorize=True)
     assert stacked[0].provenance["stacked"]
     folder = tmp_path / experiments[0].hash
     assert records.load(folder).provenance["stacked"]
-    assert many(experiments, out=tmp_path, together=True)[0].status == "finished"
+    assert many(experiments, out=tmp_path, vectorize=True)[0].status == "finished"
     for again in (
         lambda: quietly(experiments[0], out=folder),
         lambda: many(experiments, out=tmp_path),
@@ -369,12 +368,12 @@ def test_a_stacked_run_is_not_passed_off_as_the_exact_one(tmp_path):
 
 def test_a_stopped_stack_stays_one(tmp_path):
     experiments = [small(seed=seed) for seed in range(2)]
-    interrupt(experiments, tmp_path, 60, together=True)
+    interrupt(experiments, tmp_path, 60, vectorize=True)
     folder = tmp_path / experiments[0].hash
     with pytest.raises(ValueError, match="as trained in a stack"):
         quietly(experiments[0], out=folder)
     (folder / "run.json").unlink()
-    for run in many(experiments, out=tmp_path, together=True):
+    for run in many(experiments, out=tmp_path, vectorize=True):
         assert run.provenance["stacked"]
         np.testing.assert_allclose(
             run.history["train_loss"], quietly(run.experiment).history["train_loss"], rtol=1e-6
@@ -420,7 +419,7 @@ def test_trained_weights_are_kept_and_read_back(tmp_path):
 
 def test_where_a_run_was_resumed_is_recorded(tmp_path, monkeypatch):
     interrupt(small(), tmp_path, 30)
-    monkeypatch.setattr(ongoing, "_describe", lambda _: "another machine")
+    monkeypatch.setattr(run_state, "_describe", lambda _: "another machine")
     about = quietly(small(), out=tmp_path).provenance
     assert [each["device"] for each in about["sessions"]] == ["cpu (1 threads)", "another machine"]
     assert "owner" not in about

@@ -11,9 +11,8 @@ from engine_helpers import small
 from test_training import StopAfter, quietly
 
 from sgdm_lib import models
-from sgdm_lib.engine import OPTIMIZERS, checkpoint, fit_many, fit_seeds, records
+from sgdm_lib.engine import OPTIMIZERS, checkpoint, fit_many, fit_seeds, records, run_state
 from sgdm_lib.engine import ensemble as company
-from sgdm_lib.engine import run_state as ongoing
 from sgdm_lib.engine.steps import EagerStep
 from sgdm_lib.engine.steps import stacked as stacked_steps
 from sgdm_lib.engine.steps.stacked import StackedStep
@@ -25,7 +24,7 @@ def seeds(count=3, **changes):
 
 
 def together(experiments, **options):
-    return fit_many(experiments, device="cpu", progress=False, together=True, **options)
+    return fit_many(experiments, device="cpu", progress=False, vectorize=True, **options)
 
 
 def assert_close(run, other, rtol=1e-4):
@@ -74,8 +73,8 @@ def test_a_stacked_step_is_the_members_steps_traced_or_not(monkeypatch, name, tr
         for one, images, labels in zip(alone, x, y, strict=True):
             one(images, labels)
     assert len(stacked_steps._TRACED) == {1: 2, 3: 1}.get(traced_from, 0)
-    step.hand_over()
-    step.release()
+    step.sync_back()
+    step.unstack()
     for one, member in zip(alone, members, strict=True):
         for p, q in zip(one.model.parameters(), member.model.parameters(), strict=True):
             torch.testing.assert_close(p, q)
@@ -111,9 +110,9 @@ def test_families_of_one_stack_keep_their_own_optimizer_and_schedules():
 
 def test_what_is_stacked_has_one_net_and_the_same_batch_sizes(monkeypatch):
     sizes = []
-    advance = company.Company.advance
+    advance = company.Ensemble.advance
     monkeypatch.setattr(
-        company.Company,
+        company.Ensemble,
         "advance",
         lambda self, s: sizes.append(len(self.members)) or advance(self, s),
     )
@@ -165,7 +164,7 @@ def test_convolutions_leave_the_stack_when_batches_are_large(monkeypatch):
 
 
 def test_one_that_diverges_leaves_where_it_would_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(ongoing, "FINITE_BLOCK", 64)
+    monkeypatch.setattr(run_state, "FINITE_BLOCK", 64)
     build = models.build
 
     def spoilt(name, shape, classes, *, seed):
@@ -203,7 +202,7 @@ def test_a_company_goes_on_after_a_signal(tmp_path, monkeypatch, after):
 
 
 def test_a_stop_between_the_last_measurements_spares_who_has_finished(tmp_path, monkeypatch):
-    experiments, calls, measure = seeds(), [], ongoing.measure
+    experiments, calls, measure = seeds(), [], run_state.measure
 
     def stopping(*args):
         calls.append(args)
@@ -212,7 +211,7 @@ def test_a_stop_between_the_last_measurements_spares_who_has_finished(tmp_path, 
         return measure(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ongoing, "measure", stopping)
+        patch.setattr(run_state, "measure", stopping)
         with pytest.raises(SystemExit):
             together(experiments, out=tmp_path)
     folders = [tmp_path / experiment.hash for experiment in experiments]
@@ -223,7 +222,7 @@ def test_a_stop_between_the_last_measurements_spares_who_has_finished(tmp_path, 
 
 
 def test_checkpoints_in_company_hold_one_run_each(tmp_path, monkeypatch):
-    monkeypatch.setattr(ongoing, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(run_state, "CHECKPOINT_SECONDS", 0.0)
     sizes, save = [], checkpoint.save
 
     def measured(folder, experiment, state):

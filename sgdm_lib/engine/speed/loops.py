@@ -16,13 +16,13 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from sgdm_lib import data, models
-from sgdm_lib.engine.batches import Source, load_data
+from sgdm_lib.engine.batches import EpochBatches, load_data
 from sgdm_lib.engine.device import choose_device, numerics
 from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.engine.interleave import on
 from sgdm_lib.engine.interrupt import StopRequest
 from sgdm_lib.engine.progress import Progress
-from sgdm_lib.engine.run_state import Ongoing
+from sgdm_lib.engine.run_state import RunState
 from sgdm_lib.engine.steps import choose_mode
 
 WARM_UP = 5  # steps before the clock: workers start, graphs are captured, libraries load
@@ -67,13 +67,13 @@ def plain_loop(
     """
     where = choose_device(device)
     mode, dataset = choose_mode(mode, where), load_data(experiment, data_root)
-    source, rows = Source(dataset, experiment, where), []
+    source, rows = EpochBatches(dataset, experiment, where), []
     for size in batch_sizes:
         with numerics(experiment.precision):
             theirs, their_steps = _rate(_plain(experiment, dataset, size, where, workers), seconds)
             # enough epochs for the clock to stop first, at a rate at which nothing diverges
             asked = experiment.replace(batch_size=size, epochs=10_000, lr=LR, estimators=())
-            training = Ongoing(asked, source.sharing(asked), None, mode)
+            training = RunState(asked, source.sharing(asked), None, mode)
             with on(training.stream):
                 ours, our_steps = _rate(_engine(training), seconds)
         rows.append(
@@ -114,7 +114,7 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def _engine(training: Ongoing) -> Iterator[int]:
+def _engine(training: RunState) -> Iterator[int]:
     """The engine's own loop."""
     bar = Progress(training.plan, shown=False, label="")
     before = 0

@@ -11,13 +11,13 @@ import pandas as pd
 import torch
 
 from sgdm_lib import data, models
-from sgdm_lib.engine.batches import Source, layout, load_data
+from sgdm_lib.engine.batches import EpochBatches, layout, load_data
 from sgdm_lib.engine.device import choose_device, numerics
 from sgdm_lib.engine.experiment import Experiment
-from sgdm_lib.engine.interleave import on, take_turns
+from sgdm_lib.engine.interleave import interleave, on
 from sgdm_lib.engine.interrupt import StopRequest
 from sgdm_lib.engine.progress import Progress
-from sgdm_lib.engine.run_state import Ongoing
+from sgdm_lib.engine.run_state import RunState
 from sgdm_lib.engine.steps import choose_mode
 from sgdm_lib.engine.steps.autotune import autotuned
 from sgdm_lib.engine.steps.look import Look
@@ -57,7 +57,7 @@ def together_table(
         sgdm_lib.data.DataError: if the data set is not there.
     """
     where = choose_device(device)
-    source = Source(load_data(experiment, data_root), experiment, where)
+    source = EpochBatches(load_data(experiment, data_root), experiment, where)
     rows = [
         {"batch_size": b, "at_once": count}
         | {"images_per_second": _together(source, b, count, choose_mode(mode, where), seconds)}
@@ -67,21 +67,23 @@ def together_table(
     return pd.DataFrame(rows).assign(precision=experiment.precision)
 
 
-def _together(source: Source, batch_size: int, count: int, mode: str, seconds: float) -> float:
+def _together(
+    source: EpochBatches, batch_size: int, count: int, mode: str, seconds: float
+) -> float:
     base = source.experiment.replace(batch_size=batch_size, epochs=10_000, lr=LR, estimators=())
-    runs = [Ongoing(e, source.sharing(e), None, mode) for e in _seeds(base, count)]
+    runs = [RunState(e, source.sharing(e), None, mode) for e in _seeds(base, count)]
     bars = [Progress(run.plan, shown=False, label="") for run in runs]
     stop = StopRequest()
-    lanes = [(run.stream, run.advance(stop, bar)) for run, bar in zip(runs, bars, strict=True)]
+    tasks = [(run.stream, run.advance(stop, bar)) for run, bar in zip(runs, bars, strict=True)]
     with numerics(base.precision):
         _wait()
-        for stream, steps in lanes:
+        for stream, steps in tasks:
             with on(stream):
                 for _ in range(WARM_UP):
                     next(steps)
         _wait()
         before, begin = sum(bar.images for bar in bars), time.perf_counter()
-        take_turns([(stream, _until(begin + seconds, steps)) for stream, steps in lanes])
+        interleave([(stream, _until(begin + seconds, steps)) for stream, steps in tasks])
         _wait()
         return (sum(bar.images for bar in bars) - before) / (time.perf_counter() - begin)
 
@@ -124,7 +126,7 @@ def norm_table(
         ValueError: if the device is not there.
         sgdm_lib.data.DataError: if the data set is not there.
     """
-    source = Source(load_data(experiment, data_root), experiment, choose_device(device))
+    source = EpochBatches(load_data(experiment, data_root), experiment, choose_device(device))
     shape, classes = source.dataset.shape, len(source.dataset.classes)
     model = models.build(experiment.model, shape, classes, seed=0)
     model.to(source.device).to(memory_format=layout(experiment))
@@ -139,7 +141,7 @@ def norm_table(
 
 
 def _norm(
-    model: torch.nn.Module, source: Source, estimator: str, batch_size: int
+    model: torch.nn.Module, source: EpochBatches, estimator: str, batch_size: int
 ) -> dict[str, float]:
     times = []
     for _ in range(2):  # the first one chooses kernels

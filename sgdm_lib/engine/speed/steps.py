@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sgdm_lib import data, models
-from sgdm_lib.engine.batches import Source, layout, load_data
+from sgdm_lib.engine.batches import EpochBatches, layout, load_data
 from sgdm_lib.engine.device import choose_device, numerics
 from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.engine.interleave import on
@@ -57,7 +57,7 @@ def step_table(
         modes = ("eager", "graph", "compile") if where.type == "cuda" else ("eager", "compile")
     modes = [choose_mode(mode, where) for mode in modes]
     dataset = load_data(experiment, data_root)
-    source = Source(dataset, experiment, where)
+    source = EpochBatches(dataset, experiment, where)
     rows = []
     for mode in modes:
         for size in batch_sizes:
@@ -72,7 +72,7 @@ def step_table(
     )
 
 
-def _batch(source: Source, size: int) -> tuple[Tensor, Tensor]:
+def _batch(source: EpochBatches, size: int) -> tuple[Tensor, Tensor]:
     """The first images of the data set, again and again if it is small."""
     order = torch.arange(size) % source.dataset.n_train
     return next(source.in_order(order, size, 0, 0, "augment"))

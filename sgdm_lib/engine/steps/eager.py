@@ -78,7 +78,7 @@ class EagerStep:
         """Whether every loss of this epoch was finite; waits for the device."""
         return bool(torch.isfinite(self.loss_sum))
 
-    def sound(self) -> Tensor:
+    def all_finite(self) -> Tensor:
         """Whether this epoch's losses and all weights are finite: bool (), on the device."""
         parts = [torch.isfinite(p).all() for p in self.model.parameters()]
         return torch.stack([torch.isfinite(self.loss_sum), *parts]).all()

@@ -46,7 +46,7 @@ class _Family:
             set_hyperparameters(self.optimizer, values)
             self.values = values
 
-    def hand_over(self) -> None:
+    def sync_back(self) -> None:
         for k, member in enumerate(self.members):
             for p, each in zip(member.model.parameters(), self.slices, strict=True):
                 state = self.optimizer.state[each]
@@ -57,7 +57,7 @@ class StackedStep:
     """The training step of several runs of one net.
 
     Each run's step keeps its model, whose parameters become views of the stacks, so that it can be
-    measured at any time; :meth:`hand_over` brings the rest of its state up to date.
+    measured at any time; :meth:`sync_back` brings the rest of its state up to date.
 
     Args:
         members: the runs' eager steps, a family after the other (:func:`family`).
@@ -76,7 +76,9 @@ class StackedStep:
         for k, parameters in enumerate(each):
             for p, stack in zip(parameters, self.stacks, strict=True):
                 p.data = stack[k]
-        groups = [list(group) for _, group in groupby(members, lambda m: family(m.experiment))]
+        groups = [
+            list(group) for _, group in groupby(members, lambda m: same_but_seed(m.experiment))
+        ]
         self.families = [len(group) for group in groups]
         slices = zip(*(stack.split(self.families) for stack in self.stacks), strict=True)
         self._families = [
@@ -128,22 +130,22 @@ class StackedStep:
         gradients, (losses, correct) = vmap(grad_and_value(loss, has_aux=True))(named, x, y)
         return *(gradients[name] for name in self.names), losses, correct
 
-    def hand_over(self) -> None:
+    def sync_back(self) -> None:
         """Bring the members' optimizers and running sums up to date."""
         for each in self._families:
-            each.hand_over()
+            each.sync_back()
         for k, member in enumerate(self.members):
             member.loss_sum.copy_(self.loss_sum[k])
             member.correct.copy_(self.correct[k])
 
-    def release(self) -> None:
+    def unstack(self) -> None:
         """Give the members parameters of their own again; to be called after a hand-over."""
         for member in self.members:
             for p in member.model.parameters():
                 p.data = p.data.clone()
 
 
-def family(experiment: Experiment) -> Experiment:
+def same_but_seed(experiment: Experiment) -> Experiment:
     """The same for experiments that differ in their seeds alone."""
     return experiment.replace(seed=0)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sgdm_lib.checks import integer
-from sgdm_lib.engine.batches import Source, load_data
+from sgdm_lib.engine.batches import EpochBatches, load_data
 from sgdm_lib.engine.device import choose_device
 from sgdm_lib.engine.experiment import Experiment
 from sgdm_lib.engine.measure import evaluate
@@ -194,7 +194,7 @@ def moved_statistics(
     Returns:
         The accuracies by batch size, as fractions.
     """
-    source = Source(load_data(experiment), experiment, choose_device(device))
+    source = EpochBatches(load_data(experiment), experiment, choose_device(device))
     images, _ = measuring_pass(experiment, device=device)
     found = {}
     for b in batch_sizes:
