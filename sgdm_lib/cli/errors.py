@@ -12,7 +12,7 @@ class Failure(Exception):
 def one_line(error: BaseException) -> str:
     """What went wrong, and which package is missing if it is that."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        extra = "pdf" if error.name in ("playwright", "pypdf", "bs4") else "book"
+        extra = "pdf" if error.name in ("playwright", "bs4") else "book"
         return f"the package {error.name} is missing: pip install 'sgdm-lib[{extra}]'"
     if isinstance(error, Failure) or type(error).__name__ == "BookError":
         return printable(str(error))
