@@ -167,7 +167,7 @@ def source(paper: str, protocol: str, dataset: str = "cifar100") -> criteria.Sou
 
     Args:
         paper: "kamo2025" or "kondo2025".
-        protocol: "published" (kamo2025 only), or one of :data:`sgdm_lib.study.evidence.PROTOCOLS`.
+        protocol: "published" (kamo2025 only), or one of ``sgdm_lib.study.evidence.PROTOCOLS``.
         dataset: "cifar100" or "tiny_imagenet".
 
     Raises:
