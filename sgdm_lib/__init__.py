@@ -1,15 +1,12 @@
 """Momentum SGD with growing batch sizes: the library of the open research companion.
 
-Rooms, from the ground up; each imports only from those above it in this list:
+The library has wings, and each imports only from those before it:
 
-* ``checks``, ``files``, ``inputs``, ``terminal``, ``versions``, ``interrupt``
-* ``optim``, ``schedules``, ``theory``, ``data``, ``models``
-* ``plan``, ``recommend``, ``loaders``, ``augment``, ``gradients``
-* ``experiment``, ``papers``, ``steps``, ``checkpoint``, ``records``
-* ``progress``, ``training``
-* ``estimate``, ``bench``, ``reproduce``, ``claims``
-* ``certified``, ``equal``, ``grid``, ``rulers``
-* ``figures``, ``interactive``, ``book``, ``cli``
+* practitioner, at the top: ``optim``, ``schedules``, ``plan``, ``loaders``, ``recommend``,
+  ``theory``, ``gradients``, ``data``, ``augment``, ``models``, ``plots``, ``checks``;
+* ``engine``: run an experiment, resume it, keep records;
+* ``study``: the claims of the two papers, judged on published and recorded curves;
+* ``book`` and ``cli``: the pages and the command ``sgdm``.
 
 The names below are the ones most people need; they are imported when first used, so that
 ``import sgdm_lib`` is quick and needs neither torchvision nor matplotlib.

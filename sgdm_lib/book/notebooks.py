@@ -1,4 +1,4 @@
-"""The notebooks of the book: which there are, what they take, when they must run again."""
+"""The notebooks of the book: their list, their parameters, and when they must be executed again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VERSIONED = (
 CURVES = "chapters/paper_curves"
 SEEN = (".py", ".js", ".css", ".mplstyle")
 UNSEEN = ("cli/", "book/pdf/", "book/build/render.py")
-"""Files of the library that have no part in a chapter's execution."""
+"""Files of the library that cannot change what a chapter computes."""
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -115,10 +115,12 @@ def assignments(source: str) -> dict[str, Any]:
 
 
 def environment(root: Path) -> str:
-    """A hash of what decides every page: the library's code, versions that matter, paper curves.
+    """Compute a hash of everything that all pages depend on.
 
-    Comments and docstrings do not count, nor do the rooms that no chapter can see. Records are no
-    part of it: each chapter depends on those that it has looked for (:func:`is_current`).
+    The hash covers the library's code, the versions of the packages in ``VERSIONED``, and the
+    papers' curves. It does not cover comments, docstrings, and the modules in ``UNSEEN``. Records
+    are not part of it either: a chapter depends only on those that it has looked for
+    (:func:`is_current`).
     """
     found = hashlib.sha256(repr(sys.version_info[:2]).encode())
     package = Path(__file__).resolve().parents[1]
@@ -142,7 +144,7 @@ def _version(name: str) -> str:
 
 
 def code(source: str) -> str:
-    r"""What a piece of Python does, without its comments and docstrings.
+    r"""Return a piece of Python as text without comments, docstrings and layout, to compare it.
 
     >>> code("'Words.'\na = 1  # one") == code("a=1")
     True
@@ -158,7 +160,7 @@ def code(source: str) -> str:
 
 
 def _is_words(node: ast.AST) -> bool:
-    """Whether a statement is a string by itself: a docstring, of whatever it stands below."""
+    """Tell whether a statement is only a string, such as a docstring."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
@@ -167,14 +169,14 @@ def _is_words(node: ast.AST) -> bool:
 
 
 def key_of(path: Path, parameters: dict[str, Any], environment: str) -> str:
-    """A hash of everything but records that decides what an executed chapter looks like."""
+    """Compute a hash of everything but records that decides what an executed chapter shows."""
     cells = [(c["cell_type"], c["source"], c["metadata"]) for c in read(path)["cells"]]
     text = json.dumps([cells, parameters, environment], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def is_current(executed: Path, key: str) -> bool:
-    """Whether an executed chapter is there, was made with this key, and its records are as then."""
+    """Tell whether an executed chapter exists, has this key, and used the records of today."""
     try:
         about = json.loads(executed.read_text("utf8"))["metadata"]["book"]
         return about["key"] == key and all(
@@ -185,7 +187,7 @@ def is_current(executed: Path, key: str) -> bool:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """A notebook as it lies in git, the source of each cell as one string.
+    """Read a notebook; the source of each cell becomes one string.
 
     Raises:
         ValueError: if it is none; the message names the file.
@@ -206,7 +208,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def check_parameters(parameters: Mapping[str, Any], folder: Path | None = None) -> None:
-    """Refuse values that no chapter takes, before anything is executed.
+    """Check the parameters of a chapter before anything is executed.
 
     Args:
         parameters: as papermill gets them; those that are not given are not looked at.
@@ -240,7 +242,7 @@ def check_parameters(parameters: Mapping[str, Any], folder: Path | None = None) 
 
 
 def clean(path: Path) -> str:
-    """The notebook in the one form that git keeps: no outputs, no editor's metadata."""
+    """Return the notebook as text in the form that git keeps: no outputs, no editor's metadata."""
     import nbformat
 
     nb = nbformat.read(path, 4)

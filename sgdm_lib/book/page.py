@@ -1,4 +1,4 @@
-"""What a chapter calls: its settings checked, its style set, its numbers put into its prose."""
+"""What every chapter calls: it checks settings, sets the style, and puts numbers into the prose."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ParameterError(ValueError):
     """A parameter of a chapter is unknown or out of range."""
 
     def _render_traceback_(self) -> list[str]:
-        """In a notebook the sentence alone: the mistake is in no line of ours."""
+        """Show the sentence alone: a traceback through the library would not help the reader."""
         return [f"ValueError: {self}"]
 
 
@@ -100,7 +100,7 @@ def _shell() -> Any:
 
 
 def _refuse_unknown() -> None:
-    """Papermill only warns of a parameter that the chapter does not have."""
+    """Refuse a parameter that the chapter does not have; papermill only warns of it."""
     shell = _shell()
     for source in shell.user_ns.get("In", []) if shell else []:
         if source.startswith("# Parameters\n"):
@@ -145,7 +145,7 @@ def note_all(prefix: str, numbers: Mapping[str, float | int | str | None]) -> No
 
 
 def claim(name: str) -> pages.Report:
-    """A claim of the papers with its verdicts on all there is to see; a box on the page.
+    """Judge a claim of the papers on all evidence; the page shows the verdicts in a box.
 
     Args:
         name: the claim's id, such as "K3"; :func:`sgdm_lib.study.pages.all_claims` has them all.
@@ -158,17 +158,17 @@ def claim(name: str) -> pages.Report:
 
 
 def scorecard(begin: str = "") -> pages.Scorecard:
-    """The table of all claims whose ids begin so: "K" for the first paper, "L" for the second."""
+    """Make the table of the claims whose ids begin with "K" (first paper) or "L" (second paper)."""
     ids = [name for name in pages.everything() if name.startswith(begin)]
     return pages.scorecard(find_root() / "chapters", ids)
 
 
 def evidence(paper: str, protocol: str, dataset: str = "cifar100") -> criteria.Evidence:
-    """Curves to draw: "published", or recorded under a protocol: "full", "cnn10k".
+    """Find the curves to draw: published ones, or those recorded under a protocol.
 
     Args:
         paper: "kamo2025" or "kondo2025".
-        protocol: "published" (kamo2025 only), or one of :data:`sgdm_lib.study.evidence.PROTOCOLS`.
+        protocol: "published" (kamo2025 only), or one of ``sgdm_lib.study.evidence.PROTOCOLS``.
         dataset: "cifar100" or "tiny_imagenet".
 
     Raises:
@@ -182,7 +182,7 @@ def evidence(paper: str, protocol: str, dataset: str = "cifar100") -> criteria.E
 
 
 def recorded(name: str, folder: Path | None = None) -> list[Run]:
-    """The recorded runs of an experiment, one a seed; none if it has not been run.
+    """Find the recorded runs of an experiment, one for each seed; none if it has not been run.
 
     Args:
         name: a name of :func:`sgdm_lib.study.papers.catalogue`.

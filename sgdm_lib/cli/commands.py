@@ -238,7 +238,7 @@ def look_around(args: argparse.Namespace) -> None:
     for name in data.NAMES:
         there = name == "digits" or (root / f"{name}.npz").is_file()
         print(f"data      {name}: {'there' if there else f'not there; sgdm data {name}'}")
-    for extra, package in {"book": "jupyter_book", "pdf": "pypdf", "test": "pytest"}.items():
+    for extra, package in {"book": "jupyter_book", "pdf": "playwright", "test": "pytest"}.items():
         there = find_spec(package) is not None
         advice = f"not installed; pip install 'sgdm-lib[{extra}]'"
         print(f"extra     {extra}: {'installed' if there else advice}")

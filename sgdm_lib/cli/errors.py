@@ -1,4 +1,4 @@
-"""An error as the command tells it: in one line."""
+"""How the command prints an error: in one line."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from sgdm_lib.book.terminal import printable
 
 
 class Failure(Exception):
-    """Something was run and failed: exit status 1."""
+    """A run or a chapter failed; the exit status is 1."""
 
 
 def one_line(error: BaseException) -> str:
-    """What went wrong, and which package is missing if it is that."""
+    """Describe an error in one line; if a package is missing, say how to install it."""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        extra = "pdf" if error.name in ("playwright", "pypdf", "bs4") else "book"
+        extra = "pdf" if error.name in ("playwright", "bs4") else "book"
         return f"the package {error.name} is missing: pip install 'sgdm-lib[{extra}]'"
     if isinstance(error, Failure) or type(error).__name__ == "BookError":
         return printable(str(error))

@@ -1,4 +1,4 @@
-"""Which runs a command means: names, patterns, files, changes and seeds; all checked at once."""
+"""Turns the arguments of a command (names, patterns, files, changes, seeds) into checked runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LARGEST = 2**32 - 1
 
 
 class Job(NamedTuple):
-    """One run that a command means."""
+    """One run that a command executes, and its folder."""
 
     name: str
     experiment: Experiment
@@ -31,7 +31,7 @@ class Job(NamedTuple):
 
 
 def jobs(names: Sequence[str], changes: Sequence[str], seeds: str, out: Path) -> list[Job]:
-    """The runs of each name with each seed; an experiment with changes has folders of its own.
+    """List the runs of each name with each seed; a changed experiment has a folder of its own.
 
     Args:
         names: names or patterns of the catalogue, or JSON files.
@@ -58,7 +58,7 @@ def jobs(names: Sequence[str], changes: Sequence[str], seeds: str, out: Path) ->
 
 
 def named(pattern: str) -> dict[str, Experiment]:
-    """The experiments that match; of a JSON file, the one in it, under the file's name.
+    """Find the experiments that match; a JSON file gives one experiment under the file's name.
 
     The file is one of the authors', or what :meth:`Experiment.to_json` writes.
 
@@ -85,7 +85,7 @@ def named(pattern: str) -> dict[str, Experiment]:
 
 
 def changed(experiment: Experiment, changes: Sequence[str]) -> tuple[Experiment, str]:
-    """The experiment with changes such as ``lr=0.05``, and what they add to its name.
+    """Change fields of an experiment, such as ``lr=0.05``; return it and the addition to its name.
 
     Raises:
         ValueError: if a field is unknown, or its value is out of range.
@@ -114,7 +114,7 @@ def changed(experiment: Experiment, changes: Sequence[str]) -> tuple[Experiment,
 
 
 def _value(text: str) -> Any:
-    """A number, true, false, null, a list or a schedule as JSON has it; anything else is text."""
+    """Read a value as JSON (number, list, schedule, ...); anything else stays text."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -122,7 +122,7 @@ def _value(text: str) -> Any:
 
 
 def existing_folder(name: str, path: Path, fix: str) -> Path:
-    """The folder, if there is one at that path.
+    """Return the folder if it exists.
 
     Raises:
         ValueError: if there is none, or no file system could have one.
@@ -137,7 +137,7 @@ def existing_folder(name: str, path: Path, fix: str) -> Path:
 
 
 def numbers(name: str, text: str) -> list[int]:
-    """Whole numbers and spans of them, each once.
+    """Parse whole numbers and ranges such as "0-2"; each number appears once.
 
     Raises:
         ValueError: if it is nothing of the kind, or too many.

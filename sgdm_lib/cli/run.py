@@ -1,7 +1,7 @@
-"""``sgdm run``: many runs, of which one that fails does not stop or drown the others.
+"""``sgdm run``: it executes many runs; one that fails does not stop the others.
 
-Several processes can share the work: each takes the runs that no other is at, and ends when all of
-them are done.
+Several processes can share the work: each takes the runs that no other process executes, and ends
+when all runs are done.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 
 def run_each(args: argparse.Namespace) -> None:
-    """Run experiments with each seed; one that fails does not keep the others from running.
+    """Run each experiment with each seed; a failed run does not stop the others.
 
     Raises:
         ValueError: if an argument is wrong; nothing has been run then.
@@ -69,7 +69,7 @@ def run_each(args: argparse.Namespace) -> None:
 
 
 def _look(wanted: Iterable[Job]) -> tuple[dict[Job, Run], dict[Job, str]]:
-    """The runs that are done, and the causes for which others cannot go on; reads only."""
+    """Find the runs that are done, and why others cannot be continued; nothing is written."""
     done: dict[Job, Run] = {}
     failed: dict[Job, str] = {}
     for job in wanted:
@@ -96,7 +96,7 @@ def _headline(wanted: list[Job], done: dict[Job, Run], left: list[Job], device: 
 
 
 def _missing_data(names: Iterable[str]) -> dict[str, str]:
-    """Why each data set cannot be had; "" if it can. Every one is looked for once."""
+    """Load each data set once; return why it cannot be loaded, "" if it can."""
     found: dict[str, str] = {}
     for name in dict.fromkeys(names):
         try:
@@ -108,7 +108,7 @@ def _missing_data(names: Iterable[str]) -> dict[str, str]:
 
 
 def _outcome(run: Run) -> str:
-    """How a run ended, whatever its record has or lacks."""
+    """Describe how a run ended, also if its record is incomplete."""
     spent = run.provenance.get("seconds")
     time_taken = speed.duration(spent) if isinstance(spent, (int, float)) else "unknown time"
     if run.history.empty:
@@ -127,7 +127,7 @@ def _work(
     failed: dict[Job, str],
     say: Say,
 ) -> None:
-    """Run what no other process is at; come back to the others' runs until they are done."""
+    """Execute the runs that no other process executes; wait until the others are done, too."""
     count, turn, told = len(left), 0, set[Job]()
     while left:
         busy = []
@@ -191,7 +191,7 @@ def _report(wanted: list[Job], done: dict[Job, Run], failed: dict[Job, str], as_
 
 
 def _row(job: Job, run: Run | None, error: str | None) -> dict[str, Any]:
-    """What a script wants to know of a run; numbers that are not finite are null."""
+    """Describe a run for ``--json``; numbers that are not finite become null."""
     row: dict[str, Any] = {
         "name": job.name,
         "seed": job.experiment.seed,
@@ -210,7 +210,7 @@ def _row(job: Job, run: Run | None, error: str | None) -> dict[str, Any]:
 
 
 def causes(failed: dict[Job, str]) -> str:
-    """Each cause once, with the runs that it befell."""
+    """List each cause of a failure once, with the runs that failed for it."""
     grouped: dict[str, list[Job]] = {}
     for job, cause in failed.items():
         grouped.setdefault(cause.replace(str(job.folder), "its folder"), []).append(job)

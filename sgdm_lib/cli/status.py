@@ -1,4 +1,4 @@
-"""``sgdm status``: what became of the runs below a folder; reads, and changes nothing."""
+"""``sgdm status`` shows the state of each run below a folder; it only reads."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sgdm_lib.cli.jobs import existing_folder
 __all__ = ["STATES", "State", "show_status", "survey"]
 
 STATES = ("done", "diverged", "running", "interrupted", "failed")
-"""A run is *interrupted* if it is not over and no process is at it: ``sgdm run`` goes on with it.
+"""A run is *interrupted* if it is unfinished and no process runs it: ``sgdm run`` continues it.
 It has *failed* if its record cannot be read."""
 
 
 class State(NamedTuple):
-    """What became of one run."""
+    """The state of one run."""
 
     run: str
     """Its folder, seen from the one that was asked about."""
@@ -35,7 +35,7 @@ class State(NamedTuple):
 
 
 def survey(folder: Path) -> list[State]:
-    """The state of every run below a folder, by name.
+    """Find the state of every run below a folder, sorted by name.
 
     Raises:
         ValueError: if there is no such folder.
@@ -62,7 +62,7 @@ def _state(folder: Path, name: str) -> State:
 
 
 def _is_locked(folder: Path) -> bool:
-    """Whether a process holds the run's lock: it is only tried, and only if its file is there."""
+    """Tell whether a process holds the run's lock; no lock file is made."""
     lock = folder / ".lock"
     if not lock.is_file():  # a pipe of that name would wait for a writer
         return False
@@ -79,7 +79,7 @@ def _is_locked(folder: Path) -> bool:
 
 
 def show_status(args: argparse.Namespace) -> None:
-    """Show what became of the runs below a folder."""
+    """Print the state of the runs below a folder."""
     found = survey(args.out)
     if args.json:
         print(json.dumps([state._asdict() for state in found], indent=2))

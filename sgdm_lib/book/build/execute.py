@@ -64,7 +64,7 @@ def execute_all(
     threads = max(1, (os.cpu_count() or 1) // jobs)
     kernel = kernels.manager(len(todo), jobs)
     errors = []
-    shutil.rmtree(build / "speeds", ignore_errors=True)  # of a machine that may have been busy
+    shutil.rmtree(build / "speeds", ignore_errors=True)  # the machine may have been busy when they were measured
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), kernels.leave_with_parent)
     try:
         runs = [

@@ -1,7 +1,8 @@
-"""Kernels that need not import what every chapter imports: forks of a process that has done so.
+"""Jupyter kernels that are forks of a process in which the chapters' imports are already done.
 
-A chapter's kernel is still a process of its own, and starts from the same state: modules, and
-nothing run. Half of what a short chapter took was the import of torch, pandas and seaborn.
+Importing torch, pandas and seaborn takes half of the time of a short chapter. Each chapter still
+has a process of its own, and every one of them starts from the same state: the modules are
+imported, and no code of a chapter has run.
 """
 
 from __future__ import annotations
@@ -19,17 +20,24 @@ from jupyter_client.provisioning import LocalProvisioner
 
 
 def manager(chapters: int, workers: int) -> type[AsyncKernelManager]:
-    """Whose kernels so many chapters best run in, each worker one after the other.
+    """Choose the kernel manager for a build: forked kernels if they save time, else plain ones.
 
-    Importing everything beforehand, once for each worker, pays from the third chapter on. Elsewhere
-    than on Linux a fork after these imports is not safe (macOS) or not possible (Windows).
+    Each worker imports everything once before its first chapter, which saves time from the third
+    chapter on. A fork after these imports is safe on Linux only.
+
+    Args:
+        chapters: number of chapters to execute.
+        workers: number of processes that execute them.
+
+    Returns:
+        The class of the kernel manager.
     """
     many = chapters > 2 * workers
     return ForkedKernel if many and sys.platform == "linux" else AsyncKernelManager
 
 
 def leave_with_parent() -> None:
-    """From now on, this process ends when the one that started it has, in whatever way."""
+    """Let this process end as soon as the process that started it has ended, even if killed."""
     parent = parent_process()
 
     def watch() -> None:
@@ -41,9 +49,9 @@ def leave_with_parent() -> None:
 
 
 class ForkedKernel(AsyncKernelManager):
-    """A kernel that is a fork.
+    """A manager that starts its kernel as a fork of the process with the imports.
 
-    The process that is forked is started with the first one, in the environment of then.
+    That process starts together with the first kernel and keeps the environment of that moment.
     """
 
     async def _async_pre_start_kernel(self, **kwargs: Any) -> Any:
@@ -72,7 +80,7 @@ class _Provisioner(LocalProvisioner):
 
 
 class _Forked:
-    """A process of multiprocessing, with the methods of ``subprocess.Popen`` that are asked for."""
+    """Wraps a ``multiprocessing`` process in the ``subprocess.Popen`` methods that Jupyter calls."""
 
     stdin = stdout = stderr = None
 
@@ -99,10 +107,10 @@ class _Forked:
 
 
 def _serve(arguments: list[str], cwd: str, env: dict[str, str]) -> None:
-    """In the fork: be the kernel until it is shut down, or who asked for it has gone."""
+    """Run the kernel in the fork, until Jupyter shuts it down or the process that started it ends."""
     from ipykernel.kernelapp import IPKernelApp
 
-    os.setsid()  # Ctrl-C is for the one who waits for the chapter
+    os.setsid()  # Ctrl-C shall reach the build only, which then stops its kernels
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

@@ -1,4 +1,4 @@
-"""What every chapter imports; the process that has imported this is forked for each kernel."""
+"""Imports what every chapter imports. Each kernel is a fork of a process that has loaded this."""
 
 import atexit
 import gc

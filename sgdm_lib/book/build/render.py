@@ -17,7 +17,7 @@ from sgdm_lib.book.terminal import printable
 
 STAMP = ".made-from"
 UNSEEN = ("_build", "tests", "benchmarks", "build", "dist")
-"""What lies in the checkout and has no part in the pages."""
+"""Folders of the checkout that the pages do not depend on."""
 
 
 def render(root: Path, build: Path, pdf: str | None = None) -> list[str]:
@@ -56,7 +56,7 @@ def render(root: Path, build: Path, pdf: str | None = None) -> list[str]:
 
 
 def _state(root: Path, build: Path, pdf: str | None) -> str:
-    """A hash of all that the pages are made from: one rendering after another is the same."""
+    """Compute a hash of all that the pages are made from; equal hashes give equal pages."""
     tops = [path for path in sorted(root.iterdir()) if path.name not in UNSEEN]
     visible = [path for path in tops if not path.name.startswith(".")]
     where = repository(root) if (root / "_config.yml").is_file() else None

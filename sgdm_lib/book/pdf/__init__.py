@@ -1,16 +1,13 @@
-"""One PDF of the whole book: Chromium prints all pages as one document, with bookmarks."""
+"""One PDF of the whole book: Chromium prints all pages as one document and writes its outline."""
 
 from __future__ import annotations
 
-import io
-import logging
 import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
-from sgdm_lib.book.pdf.whole import Heading, join
+from sgdm_lib.book.pdf.whole import join
 
 __all__ = ["PDF", "find_chromium", "make_pdf"]
 
@@ -41,8 +38,6 @@ FIT = r"""SCALE => {
         .filter(e => e.getBoundingClientRect().right > width + 8 && !e.closest('mjx-container'))
         .map(e => `${e.tagName} ${e.textContent.trim().slice(0, 60)}`);
 }"""
-NUMBER = """pages => document.querySelectorAll('[data-page-of]').forEach(
-    e => { e.textContent = pages[e.dataset.pageOf]; })"""
 
 
 def find_chromium() -> str:
@@ -85,7 +80,7 @@ def make_pdf(root: Path, build: Path) -> Path:
     begin, chromium = time.perf_counter(), find_chromium()
     print("Printing the PDF", flush=True)
     whole, out = build / "pdf" / "book.html", build / "pdf" / PDF
-    headings = join(root, build / "html", whole)
+    join(root, build / "html", whole)
     partial = out.with_suffix(".partial")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium)
@@ -99,61 +94,15 @@ def make_pdf(root: Path, build: Path) -> Path:
                 raise RuntimeError(f"{wrong} formulas cannot be typeset: see {whole}")
             if wide := page.evaluate(FIT, FIGURES):
                 raise RuntimeError(f"{len(wide)} things are wider than the page, first: {wide[0]}")
-            page.pdf(path=partial, prefer_css_page_size=True, print_background=True)
-            numbers = _page_numbers(partial)
-            page.evaluate(NUMBER, numbers)
-            contents = page.pdf(  # once more, with the numbers that are known now
-                page_ranges=f"2-{numbers['p0'] - 1}",
+            page.pdf(
+                path=partial,
                 prefer_css_page_size=True,
                 print_background=True,
+                outline=True,
+                tagged=True,
             )
         finally:
             browser.close()
-    pages = _finish(partial, headings, numbers, contents)
     os.replace(partial, out)
-    seconds = time.perf_counter() - begin
-    print(f"The PDF is ready after {seconds:.0f} s, {pages} pages: {out}", flush=True)
+    print(f"The PDF is ready after {time.perf_counter() - begin:.0f} s: {out}", flush=True)
     return out
-
-
-def _destinations(reader: Any) -> dict[str, Any]:
-    found = reader.named_destinations
-    return {name.removeprefix("/"): target for name, target in found.items()}
-
-
-def _page_numbers(path: Path) -> dict[str, int]:
-    """The page, from 1, of each named place."""
-    from pypdf import PdfReader
-
-    logging.getLogger("pypdf").setLevel(logging.ERROR)  # of Chromium's files it says what is fine
-    reader = PdfReader(path)
-    numbers = {
-        name: reader.get_destination_page_number(target)
-        for name, target in _destinations(reader).items()
-    }
-    return {name: number + 1 for name, number in numbers.items() if number is not None}
-
-
-def _finish(path: Path, headings: list[Heading], numbers: dict[str, int], contents: bytes) -> int:
-    """Put in the table of contents, an outline and a title; returns the number of pages."""
-    from pypdf import PdfReader, PdfWriter
-    from pypdf.generic import Fit, NameObject
-
-    writer = PdfWriter(clone_from=path)
-    for i, numbered in enumerate(PdfReader(io.BytesIO(contents)).pages, 1):
-        again = numbered.clone(writer)
-        for what in map(NameObject, ("/Contents", "/Resources")):  # links stay where they are
-            writer.pages[i][what] = again.raw_get(what)
-    tops = {name: target.top for name, target in _destinations(writer).items()}
-    above: list[Any] = []  # the last bookmark of each level
-    for level, title, anchor in headings:
-        fit = Fit.xyz(top=tops[anchor])
-        parent = above[level - 1] if level else None
-        item = writer.add_outline_item(
-            title=title, page_number=numbers[anchor] - 1, parent=parent, fit=fit
-        )
-        above[level:] = [item]
-    writer.page_mode = "/UseOutlines"
-    writer.add_metadata({"/Creator": "sgdm book --pdf"})
-    writer.write(path)
-    return len(writer.pages)

@@ -16,6 +16,11 @@ MATH_SIZE = "<script>MathJax.chtml = {matchFontHeight: false, scale: 1.12};</scr
 BOILERPLATE = ("Show the parameters", "Show the imports")
 """Cells that every chapter has; the box at its end tells its parameters."""
 
+DEEPEST = 2
+"""The rank of the headings below which the outline does not go."""
+
+CONTENTS = '<nav class="print-contents"><p class="print-title">Contents</p><ol>{}</ol></nav>'
+
 SHORT = 3
 """Lines of code that move to the next page with their result, rather than stand alone."""
 
@@ -29,14 +34,6 @@ class Entry(NamedTuple):
     """Its file's path below the book, without suffix."""
     depth: int
     """0 for a chapter, 1 for a page below one, and so on."""
-
-
-class Heading(NamedTuple):
-    """A line of the PDF's bookmarks."""
-
-    level: int
-    title: str
-    anchor: str
 
 
 def entries(root: Path) -> list[Entry]:
@@ -57,7 +54,7 @@ def entries(root: Path) -> list[Entry]:
     return found
 
 
-def join(root: Path, html: Path, out: Path) -> list[Heading]:
+def join(root: Path, html: Path, out: Path) -> None:
     """Write one file with a cover, a table of contents and the articles of all pages.
 
     Ids get the number of their page in front, and links between pages become links inside the
@@ -67,9 +64,6 @@ def join(root: Path, html: Path, out: Path) -> list[Heading]:
         root: the checkout.
         html: the rendered book.
         out: the file to write; it loads style and images from ``html``.
-
-    Returns:
-        Parts, chapters and their sections, in order.
     """
     import yaml
     from bs4 import BeautifulSoup
@@ -79,8 +73,7 @@ def join(root: Path, html: Path, out: Path) -> list[Heading]:
     pages = [BeautifulSoup(file.read_text("utf8"), "html.parser") for file in files]
     numbers = {file.resolve(): i for i, file in enumerate(files)}
     config = yaml.safe_load((root / "_config.yml").read_text("utf8"))
-    headings: list[Heading] = []
-    body = [_cover(config), ""]
+    body, contents = [], []
     for i, (entry, page, file) in enumerate(zip(toc, pages, files, strict=True)):
         article = page.select_one("article.bd-article")
         assert article is not None, f"{file} is no page of this book"
@@ -89,18 +82,19 @@ def join(root: Path, html: Path, out: Path) -> list[Heading]:
         article["id"] = f"p{i}"
         if entry.depth:
             article["class"] = "bd-article print-reference"
-        starts = bool(entry.part) and entry.part != toc[i - 1].part
-        if starts:
-            part = page.new_tag("p", attrs={"class": "print-part"})
+        if entry.part and entry.part != toc[i - 1].part:
+            caption = {"class": "print-part", "role": "heading", "aria-level": "1"}
+            part = page.new_tag("p", attrs=caption)
             part.string = entry.part
             article.insert(0, part)
-        headings += _headings(article, entry, i, starts)
+            contents.append(f'<li class="print-caption">{escape(entry.part)}</li>')
+        _set_levels(article, entry.depth + bool(entry.part))
+        contents.append(_line(_text(article.h1), f"p{i}", entry.depth + bool(entry.part)))
         body.append(str(article))
-    body[1] = _contents(headings)
     out.parent.mkdir(parents=True, exist_ok=True)
     head = _head(config["title"], pages[0], files[0], out.parent)
-    out.write_text(head + "".join(body) + "</body></html>", "utf8")
-    return headings
+    parts = [head, _cover(config), CONTENTS.format("".join(contents)), *body, "</body></html>"]
+    out.write_text("".join(parts), "utf8")
 
 
 def _simplify(article: Any) -> None:
@@ -148,13 +142,17 @@ def _relative(file: Path, reference: str, base: Path) -> str:
     return Path(os.path.relpath(file.parent / path, base)).as_posix() + mark + rest
 
 
-def _headings(article: Any, entry: Entry, i: int, starts: bool) -> Iterator[Heading]:
-    level = entry.depth + bool(entry.part)
-    if starts:
-        yield Heading(0, entry.part, f"p{i}")
-    yield Heading(level, _text(article.h1), f"p{i}")
-    for section in article.select("section > h2"):
-        yield Heading(level + 1, _text(section), section.parent["id"])
+def _set_levels(article: Any, level: int) -> None:
+    """Tell Chromium, which makes the outline from headings, how deep each one lies in the book.
+
+    The outline has parts, chapters and their sections; smaller headings are not in it.
+    """
+    for heading in article.select("h1, h2, h3, h4, h5, h6"):
+        rank = int(heading.name[1])
+        if rank <= DEEPEST:
+            heading["aria-level"] = str(level + rank)
+        else:
+            heading["role"] = "paragraph"
 
 
 def _text(heading: Any) -> str:
@@ -187,20 +185,6 @@ def _cover(config: dict[str, Any]) -> str:
     )
 
 
-def _contents(headings: list[Heading]) -> str:
-    chapters = {heading.anchor for heading in headings if "-" not in heading.anchor}
-    lines = []
-    for i, heading in enumerate(headings):
-        part = i + 1 < len(headings) and headings[i + 1].anchor == heading.anchor
-        if part:
-            lines.append(f'<li class="print-caption">{escape(heading.title)}</li>')
-        elif heading.anchor in chapters:
-            lines.append(
-                f'<li class="print-level{heading.level}"><a href="#{heading.anchor}">'
-                f'<span>{escape(heading.title)}</span><span class="print-dots"></span>'
-                f'<span data-page-of="{heading.anchor}">000</span></a></li>'
-            )
-    return (
-        '<nav class="print-contents"><p class="print-title">Contents</p>'
-        f"<ol>{''.join(lines)}</ol></nav>"
-    )
+def _line(title: str, anchor: str, level: int) -> str:
+    """A line of the table of contents: a link."""
+    return f'<li class="print-level{level}"><a href="#{anchor}">{escape(title)}</a></li>'

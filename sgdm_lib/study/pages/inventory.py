@@ -121,7 +121,7 @@ def recorded(found: Sequence[Record]) -> Styler:
 def times(device: str = "auto") -> Styler:
     """One line for each group of the catalogue: size, and estimated time on this machine.
 
-    The time comes from timing a few steps here (:mod:`sgdm_lib.engine.speed.estimate`), good to a
+    The time comes from timing a few steps here (:mod:`sgdm_lib.engine.speed`), good to a
     factor of
     about two. Tiny ImageNet's is CIFAR-100's of the same network times the number of pixels.
     """
