@@ -1,15 +1,14 @@
-"""Schedules and constants of one run, checked once and brought to NSHB form."""
+"""Checks of numbers and arrays for the theory, and sums that its bounds share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import checks
-from ..checks import choice
+from sgdm_lib import checks
+from sgdm_lib.checks import choice
 
 Array = npt.NDArray[np.float64]
 ArrayLike = npt.ArrayLike
@@ -156,71 +155,10 @@ def nu_value(nu: float, optimizer: str) -> float:
     return nu
 
 
-def is_one(lr: ArrayLike) -> bool:
-    """Whether the lr is one number, not one a step."""
-    return entries("lr", lr).ndim == 0
-
-
 def lr_unit(momentum: float, optimizer: str) -> float:
     """Return what one unit of NSHB's lr is in the optimizer's own lr: 1, or 1 - momentum."""
     choice("optimizer", optimizer, OPTIMIZERS)
     return 1.0 - momentum if optimizer == "shb" else 1.0
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One run: lr and batch size of every step, momentum, and the problem's constants."""
-
-    lr: Array
-    batch_size: Array
-    momentum: float
-    nu: float
-    smoothness: float
-    variance: float
-    initial_gap: float
-    unit: float
-
-    @property
-    def noise(self) -> Array:
-        """Variance bound sigma^2/b_t of every step's mini-batch gradient."""
-        return self.variance / self.batch_size
-
-
-def setting(
-    lr: ArrayLike,
-    momentum: float,
-    batch_size: ArrayLike = 1.0,
-    *,
-    smoothness: float,
-    variance: float = 0.0,
-    initial_gap: float = 0.0,
-    nu: float = 1.0,
-    steps: int | None = None,
-    optimizer: str = "nshb",
-) -> Setting:
-    """Check everything that a theorem is asked about; convert SHB's lr to NSHB's.
-
-    Raises:
-        ValueError: for a value outside its range, or schedules of different lengths.
-    """
-    momentum = momentum_value(momentum)
-    unit = lr_unit(momentum, optimizer)
-    nu = nu_value(nu, optimizer)
-    rates, batches = broadcast(
-        steps,
-        lr=sequence("lr", lr, positive=False),
-        batch_size=sequence("batch_size", batch_size, positive=True),
-    )
-    return Setting(
-        lr=rates / unit,
-        batch_size=batches,
-        momentum=momentum,
-        nu=nu,
-        smoothness=number("smoothness", smoothness, above=0),
-        variance=number("variance", variance, at_least=0),
-        initial_gap=number("initial_gap", initial_gap, at_least=0),
-        unit=unit,
-    )
 
 
 def discounted_sum(values: Array, rate: float) -> Array:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ._inputs import Array
+from sgdm_lib.theory._inputs import Array
 
 # Conditions with "<=" hold with equality at their limit; one rounding error must not fail them.
 _SLACK = 1e-12

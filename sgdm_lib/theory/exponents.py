@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ._inputs import LARGEST, flag, number, whole
+import numpy as np
 
-
-def sfo_exponent_stage_lengths(length_growth: float, batch_growth: float) -> float:
-    """Return p in ``N ~ eps^-p`` for stages of K_0 r^m steps at b_0 delta^m, constant lr.
-
-    ``2 (1 + max(log_r delta, log_delta r))``: 4, the best, at r = delta (up to a logarithm).
-
-    >>> sfo_exponent_stage_lengths(2, 2), sfo_exponent_stage_lengths(2, 4)
-    (4.0, 6.0)
-    """
-    r = math.log(number("length_growth", length_growth, above=1))
-    delta = math.log(number("batch_growth", batch_growth, above=1))
-    return 2 * (1 + max(delta / r, r / delta))
+from sgdm_lib.theory._inputs import LARGEST, ArrayLike, flag, number, positive, whole
 
 
 def sfo_exponent_lr_growth(lr_growth: float, batch_growth: float) -> float:
@@ -56,6 +45,30 @@ def optimal_batch_growth(lr_growth: float, *, known_target: bool = False) -> flo
     """
     gamma = number("lr_growth", lr_growth, above=1, at_most=math.sqrt(LARGEST))
     return gamma if flag("known_target", known_target) else gamma**2
+
+
+def log_slope(x: ArrayLike, y: ArrayLike, *, factor: float = 5.0) -> float:
+    """Return the slope of log y against log x over the last ``factor`` in x: the measured exponent.
+
+    Args:
+        x: positive and increasing, (n,).
+        y: positive, (n,).
+        factor: > 1; where x spans less, the slope is over all of it.
+
+    >>> round(log_slope([1, 10, 100], [3.0, 0.3, 0.03]), 6)
+    -1.0
+    """
+    log_x, log_y = (np.log(positive(name, value)) for name, value in (("x", x), ("y", y)))
+    if (
+        log_x.ndim != 1
+        or log_x.shape != log_y.shape
+        or not (np.diff(log_x, prepend=-1e9) > 0).all()
+    ):
+        raise ValueError(f"x and y must be of one length and x increase, got {x!r}, {y!r}")
+    first = max(log_x[-1] - math.log(number("factor", factor, above=1)), log_x[0])
+    if log_x.size < 2:
+        raise ValueError(f"x must have at least 2 values for a slope, got {x!r}")
+    return float((log_y[-1] - np.interp(first, log_x, log_y)) / (log_x[-1] - first))
 
 
 def exponent_window(

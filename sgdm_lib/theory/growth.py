@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..checks import choice
-from ._inputs import Array, ArrayLike, Setting, number, sequence, setting
-from .certificate import certificate_condition, step_weights
-from .lyapunov import lyapunov_condition, nonincreasing_lr_condition
+from sgdm_lib.checks import choice
+from sgdm_lib.theory._inputs import Array, ArrayLike
+from sgdm_lib.theory.certificate import certificate_condition, step_weights
+from sgdm_lib.theory.lyapunov import lyapunov_condition, nonincreasing_lr_condition
+from sgdm_lib.theory.values import Constants, Hyperparameters, Setting, for_condition, setting
 
 THEOREMS = ("T2", "T3", "T3Q")
 _CONDITIONS: dict[str, Callable[..., object]] = {
@@ -24,14 +25,7 @@ _CONDITIONS: dict[str, Callable[..., object]] = {
 }
 
 
-def smoothness_limits(
-    theorem: str,
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    steps: int | None = None,
-    optimizer: str = "nshb",
-) -> Array:
+def smoothness_limits(theorem: str, hyperparameters: Hyperparameters) -> Array:
     """Return for every step the largest L for which a theorem's condition holds there.
 
     T2 ``eta_bar_t / c_t`` with ``A_t = eta_bar_t - L c_t``; T3 ``(eta_{t-1} - beta^2 eta_t) /
@@ -40,10 +34,7 @@ def smoothness_limits(
 
     Args:
         theorem: "T2", "T3" or "T3Q".
-        lr: eta_t (alpha_t with ``optimizer="shb"``), a number or one value a step.
-        momentum: beta in [0, 1).
-        steps: T, needed where the lr is a number.
-        optimizer: "nshb" or "shb".
+        hyperparameters: lr and momentum; the batch size does not count.
 
     Returns:
         float64 (T,); inf where every L will do, 0 or less where none will.
@@ -51,13 +42,14 @@ def smoothness_limits(
     Raises:
         ValueError: if the theorem is unknown or a value out of its range.
 
-    >>> smoothness_limits("T3", 0.1, 0.9, steps=2).round(6)
+    >>> smoothness_limits("T3", Hyperparameters(0.1, 0.9, steps=2)).round(6)
     array([19., 19.])
-    >>> smoothness_limits("T3", [0.1, 0.1, 0.13], 0.9).round(2)  # 0.81 * 1.3 > 1: no L will do
+    >>> jump = Hyperparameters([0.1, 0.1, 0.13], 0.9)  # 0.81 * 1.3 > 1: no L will do
+    >>> smoothness_limits("T3", jump).round(2)
     array([ inf, 19. , -5.3])
     """
     choice("theorem", theorem, THEOREMS)
-    s = setting(lr, momentum, smoothness=1.0, steps=steps, optimizer=optimizer)
+    s = setting(hyperparameters, Constants(1.0, 0.0, 0.0))
     if theorem == "T3":
         return _t3(s)
     if theorem == "T2":
@@ -83,14 +75,7 @@ def _over(above: ArrayLike, below: ArrayLike) -> Array:
     return np.divide(above, below, out=np.full(above.shape, np.inf), where=below > 0)
 
 
-def covered_steps(
-    theorem: str,
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    smoothness: float,
-    optimizer: str = "nshb",
-) -> int:
+def covered_steps(theorem: str, hyperparameters: Hyperparameters, smoothness: float) -> int:
     """Return how many first steps of a schedule a theorem covers: cut there, it applies.
 
     For T3 and T3Q it is the largest such number. T2 looks ahead, and a cut schedule is held at its
@@ -99,10 +84,8 @@ def covered_steps(
 
     Args:
         theorem: "T2", "T3" or "T3Q".
-        lr: one value a step.
-        momentum: beta in [0, 1).
+        hyperparameters: lr and momentum; the batch size does not count.
         smoothness: L, Lipschitz constant of grad f.
-        optimizer: "nshb" or "shb".
 
     Returns:
         A number of steps from 0 to T.
@@ -110,17 +93,16 @@ def covered_steps(
     Raises:
         ValueError: if the theorem is unknown or a value out of its range.
 
-    >>> covered_steps("T3", [0.1] * 5 + [0.13] * 5, 0.9, smoothness=1.0)
+    >>> covered_steps("T3", Hyperparameters([0.1] * 5 + [0.13] * 5, 0.9), smoothness=1.0)
     5
     """
     condition = _CONDITIONS[choice("theorem", theorem, THEOREMS)]
-    number("smoothness", smoothness, above=0)
-    rates = np.atleast_1d(sequence("lr", lr, positive=False))
+    size = for_condition(hyperparameters, smoothness).lr.size
 
     def applies(count: int) -> bool:
-        return bool(condition(rates[:count], momentum, smoothness=smoothness, optimizer=optimizer))
+        return bool(condition(hyperparameters.first(count), smoothness))
 
-    low, high = 0, rates.size
+    low, high = 0, size
     if applies(high):
         return high
     while high - low > 1:  # T3, T3Q: what holds for a run holds for its beginning

@@ -13,8 +13,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from ..checks import integer
-from ._inputs import Array, ArrayLike, flag, number, position, positive, whole
+from sgdm_lib.checks import integer
+from sgdm_lib.theory._inputs import Array, ArrayLike, flag, number, position, positive, whole
+from sgdm_lib.theory.values import Constants
 
 
 @runtime_checkable
@@ -54,14 +55,15 @@ class Problem(Protocol):
         ...
 
 
-def initial_gap(problem: Problem) -> float:
-    """Return Delta = f(theta_0) - f*.
+def constants(problem: Problem) -> Constants:
+    """Return L, sigma^2 and ``Delta = f(theta_0) - f*`` of a problem.
 
-    >>> initial_gap(quadratic_problem([1.0, 3.0], start=1.0))
-    2.0
+    >>> constants(quadratic_problem([1.0, 3.0], start=1.0, variance=4.0))
+    Constants(smoothness=3.0, variance=4.0, initial_gap=2.0)
     """
     problem = checked(problem)
-    return float(problem.value(problem.start[None])[0]) - problem.minimum
+    gap = float(problem.value(problem.start[None])[0]) - problem.minimum
+    return Constants(problem.smoothness, problem.variance, gap)
 
 
 def checked(problem: Problem) -> Problem:
