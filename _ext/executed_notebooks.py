@@ -9,6 +9,8 @@ import os
 import re
 from pathlib import Path
 
+from sgdm_lib.book.notebooks import MISSING
+
 SHORT = 8
 """A cell with more lines is folded on the page, unless it is tagged ``show-input``."""
 
@@ -17,22 +19,24 @@ def swap(app, docname, source):
     executed = os.environ.get("BOOK_EXECUTED", str(Path(app.srcdir, "_build", "executed")))
     done = Path(executed, docname + ".ipynb")
     if done.is_file():
-        source[0] = done.read_text("utf8")
+        source[0] = show_missing(done.read_text("utf8"))
         app.env.note_dependency(str(done))
-        if not any(Path(app.srcdir, "chapters", "records").rglob("run.json")):
-            source[0] = without_records(source[0])
     else:  # not executed in this build (sgdm book --chapter): its numbers are not known
         source[0] = re.sub(r"\{glue:text\}`[^`]*`", "(not executed)", source[0])
     if Path(app.env.doc2path(docname)).suffix == ".ipynb":
         source[0] = fold(source[0])
 
 
-def without_records(text):
-    """Where nothing at all is recorded, an ellipsis for each number that no cell could compute."""
+def show_missing(text):
+    """An ellipsis for each number noted as missing, whatever format the prose asks for."""
     outputs = [out for cell in json.loads(text)["cells"] for out in cell.get("outputs", [])]
-    made = {out.get("metadata", {}).get("scrapbook", {}).get("name") for out in outputs}
+    missing = {
+        out["metadata"]["scrapbook"]["name"]
+        for out in outputs
+        if repr(MISSING) in out.get("data", {}).values() and "scrapbook" in out["metadata"]
+    }
     number = r"\{glue:text\}`([^`:]*)[^`]*`"
-    return re.sub(number, lambda found: found[0] if found[1] in made else "…", text)
+    return re.sub(number, lambda found: MISSING if found[1] in missing else found[0], text)
 
 
 def fold(text):

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sgdm_lib.book import unrecorded
-from sgdm_lib.book.notebooks import PARAMETERS, assignments, check_parameters, find_root
+from sgdm_lib.book.notebooks import (
+    MISSING,
+    PARAMETERS,
+    assignments,
+    check_parameters,
+    find_root,
+)
 from sgdm_lib.checks import choice
 from sgdm_lib.engine.records import Run
 from sgdm_lib.study import criteria, evidence, pages
 
-__all__ = ["Settings", "begin", "claim", "note", "recorded", "scorecard", "source"]
+__all__ = [
+    "Settings",
+    "begin",
+    "claim",
+    "note",
+    "note_all",
+    "recorded",
+    "scorecard",
+    "source",
+]
 
 T = TypeVar("T")
 
@@ -71,8 +86,6 @@ def begin(scale: str, seeds: int, device: str, records: str | None) -> Settings:
     if scale == "quick":  # nets this small gain nothing from threads, which wait for each other
         torch.set_num_threads(1)
     use_style()
-    if shell := _shell():
-        unrecorded.allow(shell, find_root() / "chapters")
     return Settings(scale, range(int(seeds)), device, None if records is None else Path(records))
 
 
@@ -94,21 +107,40 @@ def _refuse_unknown() -> None:
                 choice("parameter", name, PARAMETERS)
 
 
-def note(name: str, value: float | int | str) -> None:
+def note(name: str, value: float | int | str | None) -> None:
     """Keep a number for the prose: ``{glue:text}`name:.2f` `` shows it on the page.
 
     Numbers in the text are never typed by hand. Where the book's packages are not installed (Colab)
     there is no page to put them on, and nothing happens.
+
+    Args:
+        name: the number's name; the name of another number of the same page would replace it.
+        value: the number; None if the data that it needs are missing: the page shows "…".
     """
     try:
         from myst_nb import glue
     except ImportError:
         return
 
-    plain = value if isinstance(value, str) else float(value)
-    if isinstance(value, Integral):  # NumPy's, too: a count is printed without decimals
+    plain: float | int | str
+    if value is None:
+        plain = MISSING
+    elif isinstance(value, Integral):  # NumPy's, too: a count is printed without decimals
         plain = int(value)
+    else:
+        plain = value if isinstance(value, str) else float(value)
     glue(name, plain, display=False)
+
+
+def note_all(prefix: str, numbers: Mapping[str, float | int | str | None]) -> None:
+    """Keep several numbers for the prose: each is noted as ``prefix_key``.
+
+    Args:
+        prefix: the beginning of every name.
+        numbers: the numbers by the end of their names; see :func:`note`.
+    """
+    for key, value in numbers.items():
+        note(f"{prefix}_{key}", value)
 
 
 def claim(name: str) -> pages.Report:

@@ -1,5 +1,6 @@
 """The pipeline on a small book of its own: what runs again, what fails, and what is kept."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -14,13 +15,14 @@ import numpy as np
 import papermill
 import pytest
 
-from sgdm_lib.book import find_root, notebooks
+from sgdm_lib.book import find_root, notebooks, page
 from sgdm_lib.book.build import BookError, build
 from sgdm_lib.book.build.execute import execute_all, provenance
 from sgdm_lib.book.page import Settings, begin, recorded
-from sgdm_lib.data import locked
+from sgdm_lib.data.files import locked
 from sgdm_lib.engine import Experiment, RecordError, fit
 
+EXTENSIONS = Path(__file__).resolve().parents[2] / "_ext"
 PARAMETERS = "scale = 'quick'  # help\nseeds = 3\ndevice = 'auto'\nrecords = None"
 
 
@@ -466,17 +468,32 @@ def test_what_is_preloaded_leaves_the_gpu_alone():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_counts_are_noted_as_integers(monkeypatch):
-    """A format such as ``:d`` in the prose needs one; NumPy's integers are no ``int``."""
+@pytest.fixture
+def noted(monkeypatch):
+    """The numbers noted on the page so far."""
     seen = {}
     monkeypatch.setattr("myst_nb.glue", lambda name, value, display: seen.update({name: value}))
-    from sgdm_lib.book import page
+    return seen
 
-    for name, value in {"a": np.int64(3), "b": np.float64(3), "c": 3, "d": "3"}.items():
-        page.note(name, value)
-    assert {name: type(value) for name, value in seen.items()} == {
-        "a": int,
-        "b": float,
-        "c": int,
-        "d": str,
-    }
+
+def test_counts_are_noted_as_integers(noted):
+    """A format such as ``:d`` in the prose needs one; NumPy's integers are no ``int``."""
+    page.note_all("a", {"count": np.int64(3), "float": np.float64(3), "int": 3, "text": "3"})
+    assert noted == {"a_count": 3, "a_float": 3.0, "a_int": 3, "a_text": "3"}
+    assert [type(value) for value in noted.values()] == [int, float, int, str]
+
+
+def test_a_number_without_data_is_an_ellipsis_on_the_page(toy):
+    """A number keeps its format; one that is None has none; one that nobody noted is an error."""
+    code = "from sgdm_lib.book import page\npage.note_all('n', {'a': 1.5, 'b': None, 'c': 'None'})"
+    nbformat.write(notebook(code), toy / "chapters/01-two.ipynb")
+    assert execute(toy, scale="quick") == []
+    done = nbformat.read(toy / "_build/executed/chapters/01-two.ipynb", 4)
+    prose = "{glue:text}`n_a:.2f`, {glue:text}`n_b:.1f`, {glue:text}`n_b`, {glue:text}`n_%s`"
+    done.cells = [nbformat.v4.new_markdown_cell(prose % name) for name in "cd"] + done.cells
+    spec = importlib.util.spec_from_file_location("ext", EXTENSIONS / "executed_notebooks.py")
+    extension = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(extension)
+    shown = nbformat.reads(extension.show_missing(nbformat.writes(done)), 4)
+    words = "{glue:text}`n_a:.2f`, …, …, {glue:text}`n_"
+    assert [cell.source for cell in shown.cells[:2]] == [f"{words}c`", f"{words}d`"]
