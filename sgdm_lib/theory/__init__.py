@@ -1,18 +1,20 @@
 """Bounds for momentum SGD under any batch and lr schedule, their conditions, and their price.
 
-`Hyperparameters` say what a run does in each step, `Constants` what is known of its loss. Every
+``Hyperparameters`` say what a run does in each step, ``Constants`` what is known of its loss. Every
 bound is asked ``bound(hyperparameters, constants)`` and answers with an array: entry T-1 holds for
 the first T steps. Every condition is asked ``condition(hyperparameters, smoothness)``. numpy is all
 that is needed. Letters of the papers: lr eta (SHB's alpha), momentum beta, nu (QHM's gamma),
 smoothness L, variance sigma^2, initial_gap Delta, batch_size b_t, growth delta (batch), gamma (lr).
 
-* T1 `constant_lr_bound`, T2 `schedule_certificate` and `growing_lr_bound`, T3 `lyapunov_bound`,
-  T3Q `nonincreasing_lr_bound`, T3x `lyapunov_family_bound`; each with a ``*_condition``
-* Kamo & Iiduka as printed: `theorem_31_bound`, `theorem_32_bound`, `lemma_a4_bound`
-* quadratics: `spectral_radius`, `stability_limit`, `stationary_floor`, `exact_gradient_norms`
-* all of them at once: `guarantees`; solved for L: `smoothness_limits`, `covered_steps`
-* regimes and price: `hierarchy_bound`, `critical_batch_size`, `sfo_to_target`, exponents
-* problems with known constants, `constants` of a problem, and `simulate`
+* T1 ``constant_lr_bound``, T2 ``schedule_certificate`` and ``growing_lr_bound``,
+  T3 ``lyapunov_bound``, T3Q ``nonincreasing_lr_bound``, T3x ``lyapunov_family_bound``; each with
+  a ``*_condition``
+* Kamo & Iiduka as printed: ``theorem_31_bound``, ``theorem_32_bound``, ``lemma_a4_bound``
+* quadratics: ``spectral_radius``, ``stability_limit``, ``stationary_floor``,
+  ``exact_gradient_norms``
+* all of them at once: ``guarantees``; solved for L: ``smoothness_limits``, ``covered_steps``
+* regimes and price: ``hierarchy_bound``, ``critical_batch_size``, ``sfo_to_target``, exponents
+* problems with known constants, ``constants`` of a problem, and ``simulate``
 
 >>> run = Hyperparameters(lr=0.1, momentum=0.9, batch_size=[8] * 50 + [16] * 50)
 >>> loss = Constants(smoothness=1.0, variance=4.0, initial_gap=0.5)

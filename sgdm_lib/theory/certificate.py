@@ -3,7 +3,7 @@
 The auxiliary sequence ``z_t = theta_t - nu beta/(1-beta) etabar_t d_{t-1}`` with the look-ahead
 average etabar of the schedule obeys ``z_{t+1} = z_t - lam_t g_t``,
 ``lam_t = (1-nu) eta_t + nu etabar_t``: looking ahead is what makes it exist for every schedule.
-`growing_lr_bound` is the closed form for a bounded growth of etabar, decay included.
+``growing_lr_bound`` is the closed form for a bounded growth of etabar, decay included.
 Derivation: the book's chapter on schedules. Compare the averaging form of momentum with changing
 steps of Sebbouh, Gower & Defazio (2021).
 """
@@ -33,7 +33,7 @@ T2_GROWTH = "T2 (bounded lr growth)"
 
 
 def look_ahead(lr: ArrayLike, momentum: float, *, steps: int | None = None) -> Array:
-    """Return the look-ahead average of a schedule, held at its last value after step T-1.
+    """The look-ahead average of a schedule, held at its last value after step T-1.
 
     ``etabar_t = (1-beta) sum_{j>=0} beta^j eta_{t+j}``, i.e. backward in time
     ``etabar_t = (1-beta) eta_t + beta etabar_{t+1}``: the step size of z_t.
@@ -68,7 +68,7 @@ class Certificate:
 def certificate_weights(
     hyperparameters: Hyperparameters, smoothness: float, *, kappa: float = 1.0
 ) -> tuple[Array, Array, Array]:
-    """Return T2's weights ``(A_t, N_t, lam_t)``, each float64 (T,).
+    """T2's weights ``(A_t, N_t, lam_t)``, each float64 (T,).
 
     With ``q = L nu beta sqrt(1+kappa)/2`` and k running over t+1..T-1::
 
@@ -86,7 +86,7 @@ def certificate_weights(
 
 
 def step_weights(s: Setting, kappa: float) -> tuple[Array, Array, Array]:
-    """Return the weights of gradient, noise and learning rate in each step, (T,) each."""
+    """The weights of gradient, noise and learning rate in each step, (T,) each."""
     average = look_ahead(s.lr, s.momentum)
     z_lr = (1 - s.nu) * s.lr + s.nu * average
     pull = z_lr * average
@@ -101,7 +101,7 @@ def step_weights(s: Setting, kappa: float) -> tuple[Array, Array, Array]:
 def certificate_condition(
     hyperparameters: Hyperparameters, smoothness: float, *, kappa: float = 1.0
 ) -> Admissibility:
-    """Say whether T2 applies: every weight A_t >= 0, i.e. 1 - A_t/lam_t <= 1.
+    """Whether T2 applies: every weight A_t >= 0, i.e. 1 - A_t/lam_t <= 1.
 
     >>> verdict = certificate_condition(Hyperparameters([0.01, 0.01, 0.3], 0.9), 1.0)
     >>> verdict.ok, verdict.step, round(verdict.value, 3), verdict.limit
@@ -121,15 +121,15 @@ def _t2_condition(weights: Array, z_lr: Array) -> Admissibility:
 def schedule_certificate(
     hyperparameters: Hyperparameters, constants: Constants, *, kappa: float = 1.0
 ) -> Certificate:
-    """Give the guarantee of any lr schedule with any batch schedule (T2).
+    """The guarantee of any lr schedule with any batch schedule (T2).
 
     ``min_{t<T} E||grad f(theta_t)||^2 <= [Delta + sigma^2 sum N_t/b_t] / sum A_t``.
 
     Returns:
-        The weights of `certificate_weights` and the bound for every horizon.
+        The weights of ``certificate_weights`` and the bound for every horizon.
 
     Raises:
-        ValueError: if a weight is negative (see `certificate_condition`).
+        ValueError: if a weight is negative (see ``certificate_condition``).
 
     >>> schedule_certificate(Hyperparameters([0.1, 0.05], 0, 4), Constants(1, 1, 1)).bound.round(3)
     array([10.539,  6.967])
@@ -143,7 +143,7 @@ def schedule_certificate(
 
 
 def growing_lr_condition(hyperparameters: Hyperparameters, smoothness: float) -> Admissibility:
-    """Say whether `growing_lr_bound` applies.
+    """Whether ``growing_lr_bound`` applies.
 
     With r the largest ratio etabar_{t+1}/etabar_t, at least 1: ``beta r^2 < 1`` and
     ``L max etabar [1/2 + beta/sqrt(2) (1/(1-beta) + r^2/(1-beta r^2))] < 1``.
@@ -156,7 +156,7 @@ def growing_lr_condition(hyperparameters: Hyperparameters, smoothness: float) ->
 
 
 def _growth(s: Setting) -> tuple[Admissibility, Array, float, float]:
-    """Return the verdict, etabar, the curvature factor and the noise factor of T2's closed form."""
+    """The verdict, etabar, the curvature factor and the noise factor of T2's closed form."""
     average = look_ahead(s.lr, s.momentum)
     ratios = ratio_or_inf(average[1:], average[:-1])
     ratios = np.where((average[1:] == 0) & (average[:-1] == 0), 0.0, ratios)
@@ -179,7 +179,7 @@ def _growth(s: Setting) -> tuple[Admissibility, Array, float, float]:
 
 
 def growing_lr_bound(hyperparameters: Hyperparameters, constants: Constants) -> Array:
-    """Bound the etabar-weighted average of E||grad f||^2 where etabar grows by at most r a step.
+    """A bound on the etabar-weighted average of E||grad f||^2, etabar growing by at most r a step.
 
     ``[Delta + (L/2) C_r sigma^2 sum etabar_t^2/b_t] / [(1 - L max etabar e_r) sum etabar_t]`` with
     ``e_r = 1/2 + beta/sqrt(2) (1/(1-beta) + r^2/(1-beta r^2))`` and
@@ -190,7 +190,7 @@ def growing_lr_bound(hyperparameters: Hyperparameters, constants: Constants) -> 
         float64 (T,): the bound for every horizon.
 
     Raises:
-        ValueError: if it does not apply (see `growing_lr_condition`).
+        ValueError: if it does not apply (see ``growing_lr_condition``).
 
     >>> growing_lr_bound(Hyperparameters([0.1, 0.05], 0.0, 4), Constants(1, 1, 1)).round(3)
     array([10.539,  7.029])

@@ -27,7 +27,7 @@ T1 = "T1 (constant lr)"
 
 
 def noise_factor(momentum: float, *, nu: float = 1.0, kappa: float = 1.0) -> float:
-    """Return T1's noise factor ``C = 1 + sqrt(1+kappa)/kappa nu beta/(1+beta)``.
+    """T1's noise factor ``C = 1 + sqrt(1+kappa)/kappa nu beta/(1+beta)``.
 
     Raises:
         ValueError: if momentum is not in [0, 1), nu not in [0, 1] or kappa not > 0.
@@ -41,7 +41,7 @@ def noise_factor(momentum: float, *, nu: float = 1.0, kappa: float = 1.0) -> flo
 
 
 def curvature_factor(momentum: float, *, nu: float = 1.0, kappa: float = 1.0) -> float:
-    """Return ``e = 1/2 + sqrt(1+kappa) nu beta/(1-beta)``: T1's denominator is 1 - L eta e.
+    """``e = 1/2 + sqrt(1+kappa) nu beta/(1-beta)``: T1's denominator is 1 - L eta e.
 
     Raises:
         ValueError: if momentum is not in [0, 1), nu not in [0, 1] or kappa not >= 0.
@@ -62,7 +62,7 @@ def constant_lr_limit(
     kappa: float | None = 1.0,
     optimizer: str = "nshb",
 ) -> float:
-    """Return the lr below which T1 holds: ``1 / (L (1/2 + sqrt(1+kappa) nu beta/(1-beta)))``.
+    """The lr below which T1 holds: ``1 / (L (1/2 + sqrt(1+kappa) nu beta/(1-beta)))``.
 
     ``kappa=None`` gives the limit over all kappa > 0 (kappa to 0).
 
@@ -80,7 +80,7 @@ def constant_lr_limit(
 def constant_lr_condition(
     hyperparameters: Hyperparameters, smoothness: float, *, kappa: float | None = 1.0
 ) -> Admissibility:
-    """Say whether T1 applies: lr constant and below `constant_lr_limit`.
+    """Whether T1 applies: lr constant and below ``constant_lr_limit``.
 
     >>> print(constant_lr_condition(Hyperparameters(0.1, 0.9, steps=10), 1.0))
     T1 (constant lr) does not apply: lr < 1/(L (1/2 + sqrt(1+kappa) nu beta/(1-beta))), step 0:
@@ -101,7 +101,7 @@ def _t1_condition(s: Setting, kappa: float | None) -> Admissibility:
 def constant_lr_bound(
     hyperparameters: Hyperparameters, constants: Constants, *, kappa: float | None = 1.0
 ) -> Array:
-    """Bound the average of E||grad f(theta_t)||^2 over the first T steps, for every T (T1).
+    """A bound on the average of E||grad f(theta_t)||^2 over the first T steps, for every T (T1).
 
     ``[Delta/(eta T) + (L eta/2) C sigma^2 mean(1/b_t)] / (1 - L eta e)`` with
     ``C = 1 + sqrt(1+kappa)/kappa nu beta/(1+beta)``, ``e = 1/2 + sqrt(1+kappa) nu beta/(1-beta)``.
@@ -116,7 +116,7 @@ def constant_lr_bound(
         float64 (T,): entry T-1 bounds the average over steps 0..T-1, in squared gradient units.
 
     Raises:
-        ValueError: if T1 does not apply (see `constant_lr_condition`).
+        ValueError: if T1 does not apply (see ``constant_lr_condition``).
 
     >>> constant_lr_bound(Hyperparameters(0.5, 0, 10, steps=2), Constants(1, 1, 1)).round(4)
     array([2.7   , 1.3667])
@@ -137,12 +137,12 @@ def constant_lr_bound(
 
 
 def kappa_value(kappa: float) -> float:
-    """Return kappa as a float > 0."""
+    """The value of kappa as a float > 0."""
     return number("kappa", kappa, above=0, fix="or pass None for the best one")
 
 
 def _kappas(s: Setting) -> Array:
-    """Return kappas that cover the admissible range finely; each of them gives a valid bound."""
+    """Values of kappa that cover the admissible range finely; each of them gives a valid bound."""
     drag = s.smoothness * float(s.lr[0]) * s.nu * s.momentum / (1 - s.momentum)
     if drag == 0.0:
         return np.ones(1)
@@ -153,7 +153,7 @@ def _kappas(s: Setting) -> Array:
 
 
 def sgd_condition(hyperparameters: Hyperparameters, smoothness: float) -> Admissibility:
-    """Say whether `sgd_bound` applies: every lr below 2/L, and momentum 0.
+    """Whether ``sgd_bound`` applies: every lr below 2/L, and momentum 0.
 
     >>> sgd_condition(Hyperparameters([1.0, 2.5], 0.0), 1.0).step
     1
@@ -167,7 +167,7 @@ def _sgd_condition(s: Setting) -> Admissibility:
 
 
 def sgd_bound(hyperparameters: Hyperparameters, constants: Constants) -> Array:
-    """Bound the lr-weighted average of E||grad f(theta_t)||^2 for SGD under any lr < 2/L.
+    """A bound on the lr-weighted average of E||grad f(theta_t)||^2 for SGD under any lr < 2/L.
 
     ``[2 Delta + L sigma^2 sum eta_t^2/b_t] / [(2 - L max eta) sum eta_t]``, for every horizon.
     Source: Oowada & Iiduka (2501.18164), Lemma 4, in flat space.

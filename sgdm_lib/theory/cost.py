@@ -3,10 +3,10 @@
 At constant lr T1 reads ``C1/T + C2 mean(1/b_t)``; a target is ``average E||grad f||^2 <= eps^2``.
 SFO counts per-sample gradients, ``N = sum b_t``.
 
-"Critical batch size" has two meanings. Here (`critical_batch_size`) it is the batch size with the
+"Critical batch size" has two meanings. Here (``critical_batch_size``) it is the batch size with the
 smallest SFO at a *fixed* lr. McCandlish et al. (1812.06162) mean the knee B of the curve
 ``T = T_min (1 + B/b)``, ``N = N_min (1 + b/B)`` with the lr *tuned* for each batch size: that is
-`tuned_lr_cost`, and B is `tuned_knee`.
+``tuned_lr_cost``, and B is ``tuned_knee``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Coefficients:
 def coefficients(
     hyperparameters: Hyperparameters, constants: Constants, *, kappa: float = 1.0
 ) -> Coefficients:
-    """Return T1's ``C1 = Delta/(eta q)`` and ``C2 = L eta C sigma^2/(2 q)``, ``q = 1 - L eta e``.
+    """T1's ``C1 = Delta/(eta q)`` and ``C2 = L eta C sigma^2/(2 q)``, ``q = 1 - L eta e``.
 
     Raises:
         ValueError: if T1 does not apply.
@@ -71,12 +71,12 @@ def _target(target_norm: ArrayLike) -> Array:
 
 
 def steps_to_target(batch_size: ArrayLike, target_norm: ArrayLike, c: Coefficients) -> Array:
-    """Return the real number of steps at constant batch ``C1 b/(eps^2 b - C2)``, inf if b is small.
+    """The real number of steps at constant batch ``C1 b/(eps^2 b - C2)``, inf if b is small.
 
     Args:
         batch_size: b, any shape.
         target_norm: eps, in units of the gradient norm.
-        c: from `coefficients`.
+        c: from ``coefficients``.
 
     >>> steps_to_target([10, 20, 40], 0.3, Coefficients(bias=4.0, noise=1.0)).round(2)
     array([   inf, 100.  ,  61.54])
@@ -89,7 +89,7 @@ def steps_to_target(batch_size: ArrayLike, target_norm: ArrayLike, c: Coefficien
 
 
 def sfo_to_target(batch_size: ArrayLike, target_norm: ArrayLike, c: Coefficients) -> Array:
-    """Return the gradient evaluations at constant batch: ``N(b) = C1 b^2/(eps^2 b - C2)``.
+    """The gradient evaluations at constant batch: ``N(b) = C1 b^2/(eps^2 b - C2)``.
 
     >>> sfo_to_target([20, 200 / 9, 40], 0.3, Coefficients(bias=4.0, noise=1.0)).round(1)
     array([2000. , 1975.3, 2461.5])
@@ -98,7 +98,7 @@ def sfo_to_target(batch_size: ArrayLike, target_norm: ArrayLike, c: Coefficients
 
 
 def critical_batch_size(target_norm: ArrayLike, c: Coefficients) -> Array:
-    """Return the batch size that minimises the SFO at constant lr: ``b* = 2 C2/eps^2``.
+    """The batch size that minimises the SFO at constant lr: ``b* = 2 C2/eps^2``.
 
     >>> float(critical_batch_size(0.5, Coefficients(bias=4.0, noise=1.0)))
     8.0
@@ -107,7 +107,7 @@ def critical_batch_size(target_norm: ArrayLike, c: Coefficients) -> Array:
 
 
 def minimal_sfo(target_norm: ArrayLike, c: Coefficients) -> Array:
-    """Return ``N* = 4 C1 C2/eps^4``, a lower limit of this bound's SFO for every batch schedule.
+    """``N* = 4 C1 C2/eps^4``, a lower limit of this bound's SFO for every batch schedule.
 
     By Cauchy-Schwarz ``sum 1/b_t >= T^2/N``, so ``C1/T + C2 T/N <= eps^2`` needs ``N >= N*``.
 
@@ -118,15 +118,15 @@ def minimal_sfo(target_norm: ArrayLike, c: Coefficients) -> Array:
 
 
 def fastest_batch_size(overhead: ArrayLike, target_norm: float, c: Coefficients) -> Array:
-    """Return the constant batch size that is fastest where a step has an overhead of h samples.
+    """The constant batch size that is fastest where a step has an overhead of h samples.
 
     Time is ``h T(b) + N(b)``, least at ``(b*/2) (1 + sqrt(1 + 2 h/b*))``, b* of
-    `critical_batch_size`.
+    ``critical_batch_size``.
 
     Args:
         overhead: h >= 0, in samples, any shape.
         target_norm: eps.
-        c: from `coefficients`.
+        c: from ``coefficients``.
 
     >>> fastest_batch_size([0, 12], 0.5, Coefficients(bias=4.0, noise=1.0))
     array([ 8., 12.])
@@ -138,12 +138,12 @@ def fastest_batch_size(overhead: ArrayLike, target_norm: float, c: Coefficients)
 def schedule_cost(
     batch_sizes: ArrayLike, targets: ArrayLike, c: Coefficients
 ) -> tuple[Array, Array]:
-    """Return steps and SFO until T1 at constant lr is at most each target, for a batch schedule.
+    """Steps and SFO until T1 at constant lr is at most each target, for a batch schedule.
 
     Args:
         batch_sizes: b_t, (T,).
         targets: eps, (k,).
-        c: from `coefficients`.
+        c: from ``coefficients``.
 
     Returns:
         Steps and SFO, float64 (k,) each; inf where T steps are not enough.
@@ -168,12 +168,12 @@ def tuned_lr_cost(
     *,
     nu: float = 1.0,
 ) -> tuple[Array, Array, Array]:
-    """Return the best constant lr for each batch size with its steps and SFO (T1, kappa 1, NSHB).
+    """The best constant lr for each batch size with its steps and SFO (T1, kappa 1, NSHB).
 
     ``eta = eps^2 / (2 w)``, ``T = 4 Delta w/eps^4``, ``N = b T`` with
     ``w = L [e eps^2 + C sigma^2/(2 b)]``. So ``T = T_min (1 + B/b)``, ``N = N_min (1 + b/B)`` with
-    ``T_min = 4 L Delta e/eps^2``, ``N_min = 2 L Delta C sigma^2/eps^4`` and B of `tuned_knee`: the
-    curve of McCandlish et al. (1812.06162), without a valley.
+    ``T_min = 4 L Delta e/eps^2``, ``N_min = 2 L Delta C sigma^2/eps^4`` and B of ``tuned_knee``:
+    the curve of McCandlish et al. (1812.06162), without a valley.
 
     >>> lr, steps, sfo = tuned_lr_cost([1, 1e4], 0.1, 0.0, Constants(1, 1, 1))
     >>> sfo.round(2)
@@ -190,10 +190,10 @@ def tuned_lr_cost(
 def tuned_knee(
     target_norm: ArrayLike, momentum: float, *, variance: float, nu: float = 1.0
 ) -> Array:
-    """Return the knee ``B = C sigma^2/(2 e eps^2)`` of the cost at tuned lr (T1, kappa 1).
+    """The knee ``B = C sigma^2/(2 e eps^2)`` of the cost at tuned lr (T1, kappa 1).
 
     At b = B both steps and SFO are twice their least value. McCandlish et al. call such a B the
-    critical batch size; unlike `critical_batch_size` it minimises nothing.
+    critical batch size; unlike ``critical_batch_size`` it minimises nothing.
 
     >>> round(float(tuned_knee(0.1, 0.0, variance=1.0)), 6)
     100.0
@@ -206,7 +206,7 @@ def tuned_knee(
 def tuned_batch_cost(
     hyperparameters: Hyperparameters, target_norm: float, constants: Constants
 ) -> tuple[float, float]:
-    """Return the smallest multiple of a batch schedule for which T2 reaches a target, and its SFO.
+    """The smallest multiple of a batch schedule for which T2 reaches a target, and its SFO.
 
     With batch sizes ``b_t = s w_t``, T2 gives ``[Delta + sigma^2 sum N_t/b_t]/sum A_t = eps^2`` at
     ``s = sigma^2 sum(N_t/w_t) / (eps^2 sum A_t - Delta)``; the SFO is ``s sum w_t``. For given lr
@@ -240,7 +240,7 @@ def tuned_batch_cost(
 
 
 def first_step_below(bound: ArrayLike, target_norm: float) -> int | None:
-    """Return the smallest number of steps after which a bound is at most eps^2; None if never.
+    """The smallest number of steps after which a bound is at most eps^2; None if never.
 
     Args:
         bound: float64 (T,), entry T-1 for T steps, as all bounds of this package are returned.

@@ -29,7 +29,7 @@ _CHUNK = 4096
 
 
 def _momentum_map(momentum: ArrayLike, optimizer: str) -> tuple[Array, Array]:
-    """Return momentum as an array in [0, 1) and the unit of lr that belongs to it."""
+    """Momentum as an array in [0, 1) and the unit of lr that belongs to it."""
     beta = numeric("momentum", momentum)
     if beta.size == 0 or not ((beta >= 0) & (beta < 1)).all():
         raise ValueError(f"momentum must lie in [0, 1), got {momentum!r}")
@@ -45,7 +45,7 @@ def spectral_radius(
     nu: float = 1.0,
     optimizer: str = "nshb",
 ) -> Array:
-    """Return the factor by which the error shrinks a step: largest root of z^2 - tr z + det.
+    """The factor by which the error shrinks a step: largest root of z^2 - tr z + det.
 
     At nu = 0 (SGD) it is |1 - h|: the other root, beta, belongs to the buffer, which the steps do
     not use.
@@ -77,7 +77,7 @@ def spectral_radius(
 
 
 def zero_start_lag(curvature: float, lr: float, momentum: float) -> float:
-    """Return by how many steps NSHB on ``lambda x^2/2`` lags because its buffer starts empty.
+    """By how many steps NSHB on ``lambda x^2/2`` lags because its buffer starts empty.
 
     With roots z_1 > z_2 of the recursion ``x_t = A z_1^t + B z_2^t``, A > 1; the lag is
     ``log A / -log z_1``, for a small lr ``beta/(1-beta)``.
@@ -103,7 +103,7 @@ def zero_start_lag(curvature: float, lr: float, momentum: float) -> float:
 def stability_limit(
     momentum: ArrayLike, *, curvature: ArrayLike = 1.0, nu: float = 1.0, optimizer: str = "nshb"
 ) -> Array:
-    """Return the lr at which a quadratic turns unstable.
+    """The lr at which a quadratic turns unstable.
 
     QHM ``2 (1+beta) / (lambda (1+beta-2 nu beta))``, NSHB ``2 (1+beta)/((1-beta) lambda)``,
     SHB ``2 (1+beta)/lambda``, SGD ``2/lambda``.
@@ -126,7 +126,7 @@ def stationary_floor(
     nu: float = 1.0,
     optimizer: str = "nshb",
 ) -> Array:
-    """Return lim E||grad f(theta_t)||^2 at constant lr and batch on ``sum lambda_i x_i^2/2``.
+    """The limit of E||grad f(theta_t)||^2 at constant lr and batch on ``sum lambda_i x_i^2/2``.
 
     Per coordinate, with noise variance s = sigma^2/(d b), a = 1 - nu beta, c = beta (1-nu)::
 
@@ -164,13 +164,13 @@ def stationary_floor(
 
 
 def exact_gradient_norms(problem: Quadratic, hyperparameters: Hyperparameters) -> Array:
-    """Return E||grad f(theta_t)||^2 for t = 0..T-1 on ``sum lambda_i x_i^2/2``, without sampling.
+    """E||grad f(theta_t)||^2 for t = 0..T-1 on ``sum lambda_i x_i^2/2``, without sampling.
 
     The second moments of (x, momentum buffer) obey a linear recursion; noise of variance
     sigma^2/(d b_t) enters every coordinate. SHB runs by its own rule, not through NSHB's.
 
     Args:
-        problem: from `quadratic_problem`: curvatures lambda, start theta_0, variance sigma^2.
+        problem: from ``quadratic_problem``: curvatures lambda, start theta_0, variance sigma^2.
         hyperparameters: of the run; also of QHM.
 
     Returns:
@@ -203,7 +203,7 @@ def exact_gradient_norms(problem: Quadratic, hyperparameters: Hyperparameters) -
 def _moment_maps(
     lam: Array, lr: Array, noise: Array, beta: float, nu: float, gain: float
 ) -> tuple[Array, Array]:
-    """Return per step the (d, 3, 3) map of the second moments and the (d, 3, 1) noise inflow."""
+    """Per step the (d, 3, 3) map of the second moments and the (d, 3, 1) noise inflow."""
     e = lr[:, None]
     shape = (lr.size, lam.size)
     m_x, m_m, m_g = gain * lam, beta, gain  # m' = m_m m + m_x x + m_g xi
@@ -229,7 +229,7 @@ def quadratic_path(
     nu: float = 1.0,
     optimizer: str = "nshb",
 ) -> Array:
-    """Return the noise-free iterates theta_0..theta_steps on a quadratic, (steps+1, d).
+    """The noise-free iterates theta_0..theta_steps on a quadratic, (steps+1, d).
 
     A diverging run ends in infinities.
 

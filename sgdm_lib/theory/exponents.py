@@ -10,7 +10,7 @@ from sgdm_lib.theory._inputs import LARGEST, ArrayLike, flag, number, positive, 
 
 
 def sfo_exponent_lr_growth(lr_growth: float, batch_growth: float) -> float:
-    """Return p in ``N ~ eps^-p`` of the bound T2, for stages of equally many steps K.
+    """The exponent p in ``N ~ eps^-p`` of the bound T2, for stages of equally many steps K.
 
     The lr is multiplied by gamma, the batch by delta at each stage: ``2 ln delta/ln gamma`` for
     delta >= gamma^2, ``2 ln delta/(ln delta - ln gamma)`` for gamma < delta <= gamma^2, inf below:
@@ -18,7 +18,7 @@ def sfo_exponent_lr_growth(lr_growth: float, batch_growth: float) -> float:
 
     This is the algebra of the bound as the first lr goes to 0 and the first batch size stays the
     same: the number of stages grows without limit although the lr has a cap. For a given first lr
-    it describes at most the targets of `exponent_window`. Stages of equally many *epochs* have no
+    it describes at most the targets of ``exponent_window``. Stages of equally many *epochs* have no
     exponent: their bound stops falling.
 
     >>> sfo_exponent_lr_growth(2, 4), sfo_exponent_lr_growth(2, 8), sfo_exponent_lr_growth(2, 2)
@@ -32,13 +32,13 @@ def sfo_exponent_lr_growth(lr_growth: float, batch_growth: float) -> float:
 
 
 def optimal_batch_growth(lr_growth: float, *, known_target: bool = False) -> float:
-    """Return the batch growth that suits a lr growth gamma best in the bound T2.
+    """The batch growth that suits a lr growth gamma best in the bound T2.
 
     Two questions have two answers. For *every* target, one after the other, in a run whose first
-    batch size is fixed: delta = gamma^2, the smallest exponent (`sfo_exponent_lr_growth`). For *one
-    known* target, with the first batch size chosen for it: delta = gamma, because the SFO is least
-    for b_t proportional to eta_t (`tuned_batch_cost`); delta = gamma^2 then costs as much as a
-    constant batch size. Neither knows the cap of the lr (`growth_stage_limit`).
+    batch size is fixed: delta = gamma^2, the smallest exponent (``sfo_exponent_lr_growth``). For
+    *one known* target, with the first batch size chosen for it: delta = gamma, because the SFO is
+    least for b_t proportional to eta_t (``tuned_batch_cost``); delta = gamma^2 then costs as much
+    as a constant batch size. Neither knows the cap of the lr (``growth_stage_limit``).
 
     >>> optimal_batch_growth(1.5), optimal_batch_growth(1.5, known_target=True)
     (2.25, 1.5)
@@ -48,7 +48,7 @@ def optimal_batch_growth(lr_growth: float, *, known_target: bool = False) -> flo
 
 
 def log_slope(x: ArrayLike, y: ArrayLike, *, factor: float = 5.0) -> float:
-    """Return the slope of log y against log x over the last ``factor`` in x: the measured exponent.
+    """The slope of log y against log x over the last ``factor`` in x: the measured exponent.
 
     Args:
         x: positive and increasing, (n,).
@@ -74,7 +74,7 @@ def log_slope(x: ArrayLike, y: ArrayLike, *, factor: float = 5.0) -> float:
 def exponent_window(
     lr_growth: float, stage_steps: int, largest_lr: float, *, smoothness: float, initial_gap: float
 ) -> tuple[float, float]:
-    """Return the targets (eps_low, eps_high) between which `sfo_exponent_lr_growth` says anything.
+    """The targets (eps_low, eps_high) between which ``sfo_exponent_lr_growth`` says anything.
 
     With stages of K steps and the lr at most eta_cap, ``sum eta_t <= K eta_cap gamma/(gamma-1)``,
     and T2 guarantees at best about ``Delta/sum eta_t``. A target of ``eps^2 = 2 L Delta`` or more
@@ -88,7 +88,7 @@ def exponent_window(
     Args:
         lr_growth: gamma > 1.
         stage_steps: K.
-        largest_lr: eta_cap, such as `constant_lr_limit`.
+        largest_lr: eta_cap, such as ``constant_lr_limit``.
         smoothness: L.
         initial_gap: Delta.
 

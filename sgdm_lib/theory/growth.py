@@ -26,7 +26,7 @@ _CONDITIONS: dict[str, Callable[..., object]] = {
 
 
 def smoothness_limits(theorem: str, hyperparameters: Hyperparameters) -> Array:
-    """Return for every step the largest L for which a theorem's condition holds there.
+    """For every step the largest L for which a theorem's condition holds there.
 
     T2 ``eta_bar_t / c_t`` with ``A_t = eta_bar_t - L c_t``; T3 ``(eta_{t-1} - beta^2 eta_t) /
     ((1-beta) eta_{t-1}^2)``, at the last step also ``1/((1-beta) eta_t)``, at a constant lr
@@ -76,7 +76,7 @@ def _over(above: ArrayLike, below: ArrayLike) -> Array:
 
 
 def covered_steps(theorem: str, hyperparameters: Hyperparameters, smoothness: float) -> int:
-    """Return how many first steps of a schedule a theorem covers: cut there, it applies.
+    """How many first steps of a schedule a theorem covers: cut there, it applies.
 
     For T3 and T3Q it is the largest such number. T2 looks ahead, and a cut schedule is held at its
     last lr; so a beginning can be refused that is part of a schedule which is not, and where the

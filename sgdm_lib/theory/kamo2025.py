@@ -4,7 +4,7 @@ Constant lr; NSHB in Theorems 3.1 and 3.2 and Lemma A.4, SHB (``optimizer="shb"`
 A.1 and A.2. The proofs use both step-size conditions; the statements ask for one of them (3.1 the
 first, 3.2 and A.4 their maximum), and for momentum > 0. ``version="printed"`` checks what is
 printed, ``version="repaired"`` what the proofs need. At momentum 0.9 the printed bounds are true
-anyway: `sgdm_lib.theory.kamo2025_checks`.
+anyway: ``sgdm_lib.theory.kamo2025_checks``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class LrLimits:
 
 
 def lr_limits(momentum: float, *, smoothness: float = 1.0) -> LrLimits:
-    """Return the step-size limits of Theorems 3.1 and 3.2 (NSHB; SHB: times 1 - momentum).
+    """The step-size limits of Theorems 3.1 and 3.2 (NSHB; SHB: times 1 - momentum).
 
     The first limit is the largest for every momentum (by a factor of at least 1.5 and 2.6), so the
     printed maximum is the first limit and the minimum is the second one.
@@ -84,7 +84,7 @@ def _judge(theorem: str, s: Setting, second: float, *, either: bool, version: st
 def theorem_31_condition(
     hyperparameters: Hyperparameters, smoothness: float, *, version: str = "printed"
 ) -> Admissibility:
-    """Say whether Theorem 3.1 (SHB: A.1) applies; printed: first limit; repaired: both.
+    """Whether Theorem 3.1 (SHB: A.1) applies; printed: first limit; repaired: both.
 
     The theorem asks for momentum > 0; at momentum 0, plain SGD, it does not apply.
 
@@ -107,7 +107,7 @@ def _condition_31(s: Setting, version: str) -> Admissibility:
 def theorem_31_bound(
     hyperparameters: Hyperparameters, constants: Constants, *, version: str = "printed"
 ) -> Array:
-    """Bound min E||grad f||^2 at constant lr and batch (Theorem 3.1; SHB: Theorem A.1).
+    """A bound on min E||grad f||^2 at constant lr and batch (Theorem 3.1; SHB: Theorem A.1).
 
     ``2 Delta/(eta T) + (L eta sigma^2/b) {(3 beta^2+beta)/(2 (1+beta)) + 1}``.
 
@@ -130,7 +130,7 @@ def theorem_31_bound(
 
 
 def constant_batch_factor(momentum: float) -> float:
-    """Return Theorem 3.1's noise factor ``(3 beta^2+beta)/(2 (1+beta)) + 1``.
+    """Theorem 3.1's noise factor ``(3 beta^2+beta)/(2 (1+beta)) + 1``.
 
     >>> round(constant_batch_factor(0.9), 4)
     1.8763
@@ -140,7 +140,7 @@ def constant_batch_factor(momentum: float) -> float:
 
 
 def growth_factor(momentum: float, growth: float) -> float:
-    """Return Theorem 3.2's noise factor, simplified: ``delta / ((1-beta^2) (delta-1))``.
+    """Theorem 3.2's noise factor, simplified: ``delta / ((1-beta^2) (delta-1))``.
 
     Printed is ``delta/(beta^2 delta-1) (beta^2/(1-beta^2) - 1/(delta-1))``, which is the same
     number wherever beta^2 delta is not 1.
@@ -161,7 +161,7 @@ def growth_limits_condition(s: Setting, version: str, theorem: str) -> Admissibi
 def theorem_32_condition(
     hyperparameters: Hyperparameters, smoothness: float, *, growth: float, version: str = "printed"
 ) -> Admissibility:
-    """Say whether Theorem 3.2 (SHB: A.2) applies.
+    """Whether Theorem 3.2 (SHB: A.2) applies.
 
     Printed: lr at most the *maximum* of the two limits, and ``beta^2 delta > 1``. Repaired: lr at
     most both limits; the condition on beta^2 delta is superfluous.
@@ -188,7 +188,7 @@ def theorem_32_bound(
     stage_steps: int,
     version: str = "printed",
 ) -> Array:
-    """Bound min E||grad f||^2 for b_0 delta^m over stages of at most K_max E_max steps (Thm 3.2).
+    """A bound on min E||grad f||^2 for b_0 delta^m in stages of at most K_max E_max steps (3.2).
 
     ``2 Delta/(eta T) + 2 L eta sigma^2 K_max E_max/(b_0 T) x growth_factor``; SHB: Theorem A.2.
 

@@ -26,7 +26,7 @@ LEMMA_A4 = "Kamo & Iiduka, Lemma A.4"
 def lemma_a4_condition(
     hyperparameters: Hyperparameters, smoothness: float, *, version: str = "printed"
 ) -> Admissibility:
-    """Say whether Lemma A.4 applies: the limits of Theorem 3.2, maximum (printed) or both.
+    """Whether Lemma A.4 applies: the limits of Theorem 3.2, maximum (printed) or both.
 
     >>> bool(lemma_a4_condition(Hyperparameters(0.02, 0.9), 1.0))
     True
@@ -40,7 +40,7 @@ def lemma_a4_condition(
 def lemma_a4_bound(
     hyperparameters: Hyperparameters, constants: Constants, *, version: str = "printed"
 ) -> Array:
-    """Bound the average of E||grad f||^2 at constant lr for any batch sequence (Lemma A.4).
+    """A bound on the average of E||grad f||^2 at constant lr for any batch sequence (Lemma A.4).
 
     ``2 Delta/(eta T) + (2 L eta sigma^2/T) sum_{t<T} sum_{i<=t} beta^(2(t-i))/b_i``.
 
@@ -79,11 +79,11 @@ class Implied:
 
 
 def implied_by_constant_lr_bound(momentum: float) -> Implied:
-    """Say which printed statements follow from T1 under the first limit alone.
+    """Which printed statements follow from T1 under the first limit alone.
 
     T1's denominator must be at least 1/2, and its noise constant at most the printed one:
     ``C/(2 q) <= (3 beta^2+beta)/(2 (1+beta)) + 1`` for 3.1, ``C/(2 q) <= 2/(1-beta^2)`` for 3.2,
-    with q the denominator at the limit, which is also the printed maximum (see `lr_limits`).
+    with q the denominator at the limit, which is also the printed maximum (see ``lr_limits``).
 
     >>> implied_by_constant_lr_bound(0.9)
     Implied(bias=True, theorem_31=True, theorem_32=True)
@@ -121,7 +121,7 @@ class Thresholds:
 
 
 def momentum_thresholds() -> Thresholds:
-    """Return where Theorem 3.1 as printed is false, and where T1 proves it (kappa 1).
+    """Where Theorem 3.1 as printed is false, and where T1 proves it (kappa 1).
 
     >>> t = momentum_thresholds()
     >>> [round(x, 3) for x in (t.unstable, t.floor, t.single_step, t.bias, t.theorem_31)]
@@ -142,7 +142,7 @@ def momentum_thresholds() -> Thresholds:
 
 
 def _switch(holds: Callable[[float], bool]) -> float:
-    """Return where a property that fails at 0.001 and holds at 0.5 begins to hold."""
+    """Where a property that fails at 0.001 and holds at 0.5 begins to hold."""
     low, high = 0.001, 0.5
     for _ in range(40):
         middle = (low + high) / 2
@@ -174,7 +174,7 @@ class Counterexample:
 
     @property
     def violated(self) -> bool:
-        """Return whether the measured minimum exceeds the printed bound."""
+        """Whether the measured minimum exceeds the printed bound."""
         return self.measured > self.bound
 
 
@@ -191,7 +191,7 @@ def counterexample(
     For large T and without noise it fails where the limit lies beyond the stability limit
     (momentum below 0.026), with noise where the stationary floor exceeds the printed one (below
     0.071). At ``steps=1`` it fails wherever the lr exceeds 1/L (below 0.094); see
-    `momentum_thresholds`.
+    ``momentum_thresholds``.
 
     Args:
         momentum: beta in (0, 1).

@@ -29,7 +29,7 @@ T3X = "T3x (weighted Lyapunov)"
 
 
 def lyapunov_condition(hyperparameters: Hyperparameters, smoothness: float) -> Admissibility:
-    """Say whether T3 applies: ``beta^2 eta_{t+1} <= eta_t (1 - L (1-beta) eta_t)`` for every t.
+    """Whether T3 applies: ``beta^2 eta_{t+1} <= eta_t (1 - L (1-beta) eta_t)`` for every t.
 
     At the last step ``L (1-beta) eta_{T-1} <= 1``. A constant lr needs eta <= (1+beta)/L; SHB
     needs ``beta^2 alpha_{t+1} <= alpha_t (1 - L alpha_t)``. An lr that is one number is judged over
@@ -59,7 +59,7 @@ def _t3_condition(s: Setting) -> Admissibility:
 
 
 def lyapunov_bound(hyperparameters: Hyperparameters, constants: Constants) -> Array:
-    """Bound the lr-weighted average of E||grad f(theta_t)||^2 for any schedule with T3's growth.
+    """A bound on the lr-weighted average of E||grad f||^2 for any schedule with T3's growth.
 
     ``[2 Delta/(1-beta) + sigma^2 sum eta_t/b_t] / sum eta_t``, for every horizon; SHB:
     ``[2 Delta + sigma^2 sum alpha_t/b_t] / sum alpha_t``.
@@ -72,7 +72,7 @@ def lyapunov_bound(hyperparameters: Hyperparameters, constants: Constants) -> Ar
         float64 (T,): entry T-1 bounds the average over steps 0..T-1.
 
     Raises:
-        ValueError: if T3 does not apply (see `lyapunov_condition`).
+        ValueError: if T3 does not apply (see ``lyapunov_condition``).
 
     >>> lyapunov_bound(Hyperparameters(0.1, 0.9, 10, steps=2), Constants(1, 1, 1)).round(6)
     array([200.1, 100.1])
@@ -86,7 +86,7 @@ def lyapunov_bound(hyperparameters: Hyperparameters, constants: Constants) -> Ar
 def fastest_lr_growth(
     momentum: float, *, lr: float = 0.0, smoothness: float = 1.0, optimizer: str = "nshb"
 ) -> float:
-    """Return the largest factor by which T3 lets the lr grow in one step.
+    """The largest factor by which T3 lets the lr grow in one step.
 
     ``(1 - L (1-beta) eta) / beta^2``, for a small lr ``1/beta^2``; inf without momentum.
 
@@ -102,7 +102,7 @@ def fastest_lr_growth(
 
 
 def largest_momentum(growth: float) -> float:
-    """Return the momentum below which T3 lets a small lr grow by ``growth``: 1/sqrt(growth).
+    """The momentum below which T3 lets a small lr grow by ``growth``: 1/sqrt(growth).
 
     >>> round(largest_momentum(10 ** (1 / 9)), 4), round(largest_momentum(5 ** (1 / 9)), 4)
     (0.8799, 0.9145)
@@ -113,7 +113,7 @@ def largest_momentum(growth: float) -> float:
 def nonincreasing_lr_condition(
     hyperparameters: Hyperparameters, smoothness: float
 ) -> Admissibility:
-    """Say whether T3Q applies: lr never grows and lr[0] < 2/L (SHB: 2 (1-beta)/L).
+    """Whether T3Q applies: lr never grows and lr[0] < 2/L (SHB: 2 (1-beta)/L).
 
     >>> nonincreasing_lr_condition(Hyperparameters([0.5, 0.4, 0.6], 0.9), 1.0).step
     2
@@ -130,7 +130,7 @@ def _t3q_condition(s: Setting) -> Admissibility:
 
 
 def nonincreasing_lr_bound(hyperparameters: Hyperparameters, constants: Constants) -> Array:
-    """Bound the lr-weighted average of E||grad f||^2 for every non-increasing lr < 2/L (T3Q).
+    """A bound on the lr-weighted average of E||grad f||^2 for every non-increasing lr < 2/L (T3Q).
 
     ``[Q Delta/(1-beta) + (Q-1) sigma^2 sum eta_t/b_t] / sum eta_t`` for every horizon, with
     ``Q = 2 beta + (1-beta)/(1 - L eta_0/2)``, which is at most 2 exactly for L eta_0 <= 1. At
@@ -140,7 +140,7 @@ def nonincreasing_lr_bound(hyperparameters: Hyperparameters, constants: Constant
         float64 (T,): the bound for every horizon.
 
     Raises:
-        ValueError: if T3Q does not apply (see `nonincreasing_lr_condition`).
+        ValueError: if T3Q does not apply (see ``nonincreasing_lr_condition``).
 
     >>> nonincreasing_lr_bound(Hyperparameters(1.9, 0.9, 10, steps=2), Constants(1, 1, 1)).round(3)
     array([20.28, 10.28])

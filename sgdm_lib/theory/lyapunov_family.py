@@ -15,7 +15,7 @@ from sgdm_lib.theory.values import Constants, Hyperparameters, Setting, for_cond
 
 
 def weight_interval(hyperparameters: Hyperparameters, smoothness: float) -> tuple[float, float]:
-    """Return the open interval of admissible weights x; (nan, nan) where there is none.
+    """The open interval of admissible weights x; (nan, nan) where there is none.
 
     ``x = [1 + w -+ sqrt((1-w)^2 - beta^2)] / 2`` with ``w = (1-beta) L eta/2``: the roots of
     ``4 P D = 0``. It is non-empty exactly for L eta < 2, whatever the momentum.
@@ -39,7 +39,7 @@ def _interval(s: Setting) -> tuple[float, float]:
 def lyapunov_family_condition(
     hyperparameters: Hyperparameters, smoothness: float, *, x: float | None = None
 ) -> Admissibility:
-    """Say whether T3x applies: constant lr, ``P > 0`` and ``D > 0``; for the best x, lr < 2/L.
+    """Whether T3x applies: constant lr, ``P > 0`` and ``D > 0``; for the best x, lr < 2/L.
 
     ``P = (1+beta) x - L eta/2``, ``D = (1-beta)(1-x) - beta^2 (2x-1)^2/(4P)``.
 
@@ -80,9 +80,9 @@ def _t3x_condition(s: Setting, x: float | None) -> Admissibility:
 def lyapunov_family_bound(
     hyperparameters: Hyperparameters, constants: Constants, *, x: float | None = None
 ) -> Array:
-    """Bound the average of E||grad f(theta_t)||^2 for a constant lr below 2/L (T3x).
+    """A bound on the average of E||grad f(theta_t)||^2 for a constant lr below 2/L (T3x).
 
-    ``[Delta/(eta T) + (1-beta) x sigma^2 mean(1/b_t)] / D``, D as in `lyapunov_family_condition`.
+    ``[Delta/(eta T) + (1-beta) x sigma^2 mean(1/b_t)] / D``, D as in ``lyapunov_family_condition``.
     At x = 1/2 it is T3. As lr goes to 0 its best floor is beta^2 sigma^2/b, not 0.
 
     Args:
@@ -94,7 +94,7 @@ def lyapunov_family_bound(
         float64 (T,): the bound for every horizon.
 
     Raises:
-        ValueError: if T3x does not apply (see `lyapunov_family_condition`).
+        ValueError: if T3x does not apply (see ``lyapunov_family_condition``).
 
     >>> run = Hyperparameters(0.1, 0.9, 10, steps=2)
     >>> lyapunov_family_bound(run, Constants(1, 1, 1), x=0.5).round(6)
@@ -124,7 +124,7 @@ def _value(s: Setting, x: Array, bias: Array, noise: Array) -> Array:
 
 
 def _stationary(s: Setting, bias: Array, noise: Array) -> list[Array]:
-    """Return the zeros of the bound's derivative in x: it is a ratio of two quadratics.
+    """The zeros of the bound's derivative in x: it is a ratio of two quadratics.
 
     bound = 4 P (bias + x noise) / q with ``q = -4x^2 + 4(1+w)x - 4w - beta^2 = 4 P D``.
     """

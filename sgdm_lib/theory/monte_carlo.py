@@ -13,10 +13,10 @@ from sgdm_lib.theory.values import Constants, Hyperparameters, setting
 def simulate(
     problem: Problem, hyperparameters: Hyperparameters, *, runs: int = 200, seed: int = 0
 ) -> Array:
-    """Return ||grad f(theta_t)||^2 of independent runs, (T, runs).
+    """The values ||grad f(theta_t)||^2 of independent runs, (T, runs).
 
     Args:
-        problem: from `sgdm_lib.theory.problems`.
+        problem: from ``sgdm_lib.theory.problems``.
         hyperparameters: of the runs, also of QHM; finite sums take whole batch sizes.
         runs: number of independent runs.
         seed: of the generator; the same seed gives the same numbers.
@@ -45,7 +45,7 @@ def simulate(
 
 
 def running_average(norms: ArrayLike, weights: ArrayLike = 1.0) -> Array:
-    """Return ``sum_{t<T} w_t a_t / sum_{t<T} w_t`` for every T along the first axis.
+    """``sum_{t<T} w_t a_t / sum_{t<T} w_t`` for every T along the first axis.
 
     Where the weights sum to 0 so far, the first value stands.
 
@@ -77,7 +77,7 @@ def running_average(norms: ArrayLike, weights: ArrayLike = 1.0) -> Array:
 
 
 def mean_and_error(norms: Array, weights: ArrayLike = 1.0) -> tuple[Array, Array]:
-    """Return the running weighted average over the runs and its standard error, each (T,).
+    """The running weighted average over the runs and its standard error, each (T,).
 
     >>> mean, error = mean_and_error(np.array([[1.0, 3.0]]))
     >>> mean, error

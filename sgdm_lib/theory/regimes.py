@@ -14,7 +14,7 @@ from sgdm_lib.theory.values import Constants, Hyperparameters, setting
 
 
 def staged(first: float, growth: float, stages: int, stage_steps: int) -> Array:
-    """Return ``first * growth^m`` for m = 0..stages-1, each held for ``stage_steps`` steps.
+    """``first * growth^m`` for m = 0..stages-1, each held for ``stage_steps`` steps.
 
     >>> staged(8, 2, 3, 2)
     array([ 8.,  8., 16., 16., 32., 32.])
@@ -35,7 +35,7 @@ def staged(first: float, growth: float, stages: int, stage_steps: int) -> Array:
 def steps_epochs(
     batch_size: float, growth: float, epochs: float, n_train: float, stages: int
 ) -> float:
-    """Bound the steps of stages of E epochs: ``(n E/b_0) delta/(delta-1) + E stages``.
+    """A bound on the steps of stages of E epochs: ``(n E/b_0) delta/(delta-1) + E stages``.
 
     The batch size of stage m is b_0 delta^m. An epoch at batch size b has ceil(n/b) steps.
 
@@ -58,14 +58,14 @@ def hierarchy_bound(
     batch_growth: float = 1.0,
     mean_lr_factor: float = 1.0,
 ) -> float:
-    """Bound the lr-weighted average of E||grad f||^2 in closed form after ``stages`` stages (T3).
+    """A closed-form bound on the lr-weighted average of E||grad f||^2 after ``stages`` stages (T3).
 
     T3 must apply: in (i) and (ii), where the lr stays or falls, lr <= (1+beta)/L; in (iii) at most
-    `growth_stage_limit` jumps. With S = sum eta_t: (i) constant batch ``2 Delta/((1-beta) S) +
+    ``growth_stage_limit`` jumps. With S = sum eta_t: (i) constant batch ``2 Delta/((1-beta) S) +
     sigma^2/b``; (ii) growing batch, lr at most eta_0, ``[2 Delta/(1-beta) + sigma^2 eta_0 K
     delta/(b_0 (delta-1))] / S``; (iii) both grow, gamma < delta, ``[2 Delta/(1-beta) + sigma^2
     eta_0 K/(b_0 (1-gamma/delta))] / S`` with ``S = eta_0 K (gamma^stages - 1)/(gamma-1)``. The
-    regimes are Kondo & Iiduka's, the constants those of `lyapunov_bound`.
+    regimes are Kondo & Iiduka's, the constants those of ``lyapunov_bound``.
 
     Args:
         case: "i", "ii" or "iii".
@@ -115,7 +115,7 @@ def hierarchy_bound(
 
 
 def decay_noise_factor(shape: str, power: float = 1.0) -> float:
-    """Return ``sum eta_t^2 / (eta_0 sum eta_t)`` of a schedule that decays to 0, for long horizons.
+    """``sum eta_t^2 / (eta_0 sum eta_t)`` of a schedule that decays to 0, for long horizons.
 
     Cosine 3/4; ``(1 - t/T)^p``: (p+1)/(2p+1). It multiplies the floor at constant batch.
 
@@ -128,7 +128,7 @@ def decay_noise_factor(shape: str, power: float = 1.0) -> float:
 
 
 def growth_stage_limit(lr: float, growth: float, momentum: float, *, smoothness: float) -> int:
-    """Return how many times T3 lets the lr be multiplied by ``growth`` from ``lr`` (NSHB).
+    """How many times T3 lets the lr be multiplied by ``growth`` from ``lr`` (NSHB).
 
     The jump to stage m >= 1 needs ``L (1-beta) eta_0 gamma^(m-1) <= 1 - beta^2 gamma``, the last
     stage ``L (1-beta) eta_0 gamma^M <= 1 - beta^2``: the exponential regime ends after M jumps.
@@ -152,7 +152,7 @@ def growth_stage_limit(lr: float, growth: float, momentum: float, *, smoothness:
 
 
 def growth_penalty(growth: float, stages: int) -> float:
-    """Return the bias of a growing lr divided by that of its final value used from the start.
+    """The bias of a growing lr divided by that of its final value used from the start.
 
     ``(M+1) gamma^M (gamma-1)/(gamma^(M+1)-1)``, about ``(M+1)(gamma-1)/gamma``, M + 1 = stages.
 

@@ -92,14 +92,14 @@ class Hyperparameters:
             self.arrays()
 
     def arrays(self, steps: int | None = None) -> tuple[Array, Array]:
-        """Return lr and batch size of every step, (T,); ``steps`` is T where nothing else says."""
+        """The lr and the batch size of every step, (T,); ``steps`` is T where nothing else says."""
         one = not (np.ndim(self.lr) or np.ndim(self.batch_size)) and self.steps is None
         lr, sizes = np.asarray(self.lr), np.asarray(self.batch_size)
         lr, sizes = broadcast(steps if one else self.steps, lr=lr, batch_size=sizes)
         return lr, sizes
 
     def first(self, steps: int) -> Hyperparameters:
-        """Return the first steps alone."""
+        """The first steps alone."""
         lr, sizes = (values[: whole("steps", steps)] for values in self.arrays(steps))
         return replace(self, lr=lr, batch_size=sizes, steps=None)
 
@@ -153,5 +153,5 @@ def setting(
 def for_condition(
     hyperparameters: Hyperparameters, smoothness: float, *, qhm: bool = False, steps: int = 1
 ) -> Setting:
-    """Return what a condition is judged on: constant schedules are judged over ``steps`` steps."""
+    """What a condition is judged on: constant schedules are judged over ``steps`` steps."""
     return setting(hyperparameters, Constants(smoothness, 0.0, 0.0), qhm=qhm, steps=steps)
