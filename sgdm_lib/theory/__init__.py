@@ -69,8 +69,13 @@ from sgdm_lib.theory.exponents import (
     optimal_batch_growth,
     sfo_exponent_lr_growth,
 )
-from sgdm_lib.theory.growth import THEOREMS, covered_steps, smoothness_limits
-from sgdm_lib.theory.guarantees import Guarantee, guarantees
+from sgdm_lib.theory.guarantees import (
+    THEOREMS,
+    Guarantee,
+    covered_steps,
+    guarantees,
+    smoothness_limits,
+)
 from sgdm_lib.theory.kamo2025 import (
     LrLimits,
     constant_batch_factor,

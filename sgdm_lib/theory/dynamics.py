@@ -86,7 +86,7 @@ def zero_start_lag(curvature: float, lr: float, momentum: float) -> float:
         ValueError: if the run oscillates: ``lambda eta (1-beta)`` at least ``(1 - sqrt(beta))^2``.
 
     >>> round(zero_start_lag(0.001, 1.0, 0.9), 2)
-    9.09
+    9.14
     """
     beta = momentum_value(momentum)
     h = number("curvature", curvature, above=0) * number("lr", lr, above=0) * (1 - beta)
