@@ -64,21 +64,10 @@ def random_problem(rng: np.random.Generator) -> theory.Problem:
 
 def measure(case: Case, problem: theory.Problem, runs: int, seed: int) -> tuple[Array, Array]:
     """The weighted average for every horizon with its standard error; exact where runs is 0."""
-    own = {"nu": case.nu, "optimizer": case.optimizer}
     if runs:
-        norms = theory.simulate(
-            problem, case.lr, case.momentum, case.batch_size, runs=runs, seed=seed, **own
-        )
+        norms = theory.simulate(problem, case.run, runs=runs, seed=seed)
         return theory.mean_and_error(norms, case.weights)
-    norms = theory.exact_gradient_norms(
-        problem.curvatures,
-        problem.start,
-        case.lr,
-        case.momentum,
-        case.batch_size,
-        variance=problem.variance,
-        **own,
-    )
+    norms = theory.exact_gradient_norms(problem, case.run)
     return theory.running_average(norms, case.weights), np.zeros(norms.size)
 
 
@@ -89,8 +78,8 @@ def record(outcome: Outcome, case: Case, mean: Array, error: Array, label: str) 
         at = int(np.argmax(above - ERRORS_ALLOWED * error))
         outcome.violations.append(
             f"{label}: T={at + 1} bound {case.bound[at]:.6g} measured {mean[at]:.6g} "
-            f"+- {error[at]:.2g} momentum {case.momentum:.4g} lr[0] {case.lr[0]:.4g} "
-            f"{case.optimizer} nu {case.nu:.3g}"
+            f"+- {error[at]:.2g} momentum {case.run.momentum:.4g} lr[0] {case.run.lr[0]:.4g} "
+            f"{case.run.optimizer} nu {case.run.nu:.3g}"
         )
     outcome.within_error += bool(np.any(above > 0))
     if not case.reported:

@@ -16,15 +16,11 @@ Array = np.ndarray
 class Case:
     """One admissible setting of one theorem, its bound, and the same setting made inadmissible."""
 
-    lr: Array
-    momentum: float
-    batch_size: Array
+    run: theory.Hyperparameters
     bound: Array
     weights: Array
     forbidden: theory.Admissibility
     expected: str  # how the condition begins that must fail in the forbidden setting
-    nu: float = 1.0
-    optimizer: str = "nshb"
 
     @property
     def reported(self) -> bool:
@@ -39,11 +35,7 @@ class Draw:
 
     def __init__(self, rng: np.random.Generator, problem: theory.Problem, steps: int):
         self.rng, self.steps = rng, steps
-        self.constants = {
-            "smoothness": problem.smoothness,
-            "variance": problem.variance,
-            "initial_gap": theory.initial_gap(problem),
-        }
+        self.constants = theory.constants(problem)
         self.smoothness = problem.smoothness
         self.momentum = float(rng.choice([0.0, 0.5, 0.9, 0.99, rng.uniform(0, 0.99)]))
         self.optimizer = str(rng.choice(["nshb", "shb"]))
@@ -54,6 +46,12 @@ class Draw:
     def unit(self) -> float:
         """The optimizer's lr for NSHB's lr 1."""
         return 1 - self.momentum if self.optimizer == "shb" else 1.0
+
+    def run(self, lr: Array, batch_size: Array = 1.0, nu: float = 1.0) -> theory.Hyperparameters:
+        """A run with the case's momentum and optimizer."""
+        return theory.Hyperparameters(
+            lr, self.momentum, batch_size, nu=nu, optimizer=self.optimizer
+        )
 
     def batches(self) -> Array:
         """Constant, linear, doubling, random, shrinking or cyclical batch sizes from 1 to 64."""
@@ -100,66 +98,50 @@ def constant_case(draw: Draw) -> Case:
     """T1, every kappa and nu."""
     nu = 1.0 if draw.optimizer == "shb" else float(draw.rng.choice([1.0, draw.rng.uniform()]))
     kappa = draw.rng.choice([None, 1.0, 10 ** draw.rng.uniform(-2, 2)])
-    own = {"nu": nu, "kappa": kappa, "optimizer": draw.optimizer}
-    limit = theory.constant_lr_limit(draw.momentum, smoothness=draw.smoothness, **own)
-    lr, batches = np.full(draw.steps, draw.share * limit), draw.batches()
-    bound = theory.constant_lr_bound(lr, draw.momentum, batches, **draw.constants, **own)
-    forbidden = theory.constant_lr_condition(
-        lr / draw.share * draw.too_much, draw.momentum, smoothness=draw.smoothness, **own
+    limit = theory.constant_lr_limit(
+        draw.momentum, smoothness=draw.smoothness, nu=nu, kappa=kappa, optimizer=draw.optimizer
     )
-    weights = np.ones(draw.steps)
-    return Case(lr, draw.momentum, batches, bound, weights, forbidden, "lr <", nu, draw.optimizer)
+    run = draw.run(np.full(draw.steps, draw.share * limit), draw.batches(), nu=nu)
+    bound = theory.constant_lr_bound(run, draw.constants, kappa=kappa)
+    beyond = draw.run(run.lr / draw.share * draw.too_much, nu=nu)
+    forbidden = theory.constant_lr_condition(beyond, draw.smoothness, kappa=kappa)
+    return Case(run, bound, np.ones(draw.steps), forbidden, "lr <")
 
 
 def certificate_case(draw: Draw) -> Case:
     """T2: the share of a step spent on curvature is linear in the lr, so its limit is known."""
     nu = 1.0 if draw.optimizer == "shb" else float(draw.rng.choice([1.0, draw.rng.uniform()]))
     kappa = float(draw.rng.choice([1.0, 10 ** draw.rng.uniform(-1, 1)]))
-    own = {"nu": nu, "kappa": kappa, "optimizer": draw.optimizer}
     small, batches = draw.shape() * 1e-6, draw.batches()
     weights, _, z_lr = theory.certificate_weights(
-        small, draw.momentum, smoothness=draw.smoothness, **own
+        draw.run(small, nu=nu), draw.smoothness, kappa=kappa
     )
     used = np.divide(z_lr - weights, z_lr, out=np.zeros_like(z_lr), where=z_lr > 0).max()
-    lr = small / used * draw.share
-    result = theory.schedule_certificate(lr, draw.momentum, batches, **draw.constants, **own)
-    forbidden = theory.certificate_condition(
-        small / used * draw.too_much, draw.momentum, smoothness=draw.smoothness, **own
-    )
-    return Case(
-        lr,
-        draw.momentum,
-        batches,
-        result.bound,
-        result.weights,
-        forbidden,
-        "weight A_t",
-        nu,
-        draw.optimizer,
-    )
+    run = draw.run(small / used * draw.share, batches, nu=nu)
+    result = theory.schedule_certificate(run, draw.constants, kappa=kappa)
+    beyond = draw.run(small / used * draw.too_much, nu=nu)
+    forbidden = theory.certificate_condition(beyond, draw.smoothness, kappa=kappa)
+    return Case(run, result.bound, result.weights, forbidden, "weight A_t")
 
 
 def growing_case(draw: Draw) -> Case:
     """T2's closed form for bounded growth of the look-ahead average."""
-    own = {"smoothness": draw.smoothness, "optimizer": draw.optimizer}
+
+    def judge(lr: Array) -> theory.Admissibility:
+        return theory.growing_lr_condition(draw.run(lr), draw.smoothness)
+
     small, batches = draw.shape() * 1e-9, draw.batches()
-    if not theory.growing_lr_condition(small, draw.momentum, **own):
+    if not judge(small):
         small = draw.shape(falling=True) * 1e-9
-    verdict = theory.growing_lr_condition(small, draw.momentum, **own)
+    verdict = judge(small)
     while not verdict.condition.startswith("look-ahead"):  # raise the lr until it is the tight one
         small = small * 10
-        verdict = theory.growing_lr_condition(small, draw.momentum, **own)
-    top = theory.look_ahead(small, draw.momentum).max()
-    scale = verdict.limit / top
-    lr = small * scale * draw.share
-    bound = theory.growing_lr_bound(
-        lr, draw.momentum, batches, **draw.constants, optimizer=draw.optimizer
-    )
-    forbidden = theory.growing_lr_condition(small * scale * draw.too_much, draw.momentum, **own)
-    weights = theory.look_ahead(lr, draw.momentum)
-    return Case(
-        lr, draw.momentum, batches, bound, weights, forbidden, "look-ahead", 1.0, draw.optimizer
-    )
+        verdict = judge(small)
+    scale = verdict.limit / theory.look_ahead(small, draw.momentum).max()
+    run = draw.run(small * scale * draw.share, batches)
+    bound = theory.growing_lr_bound(run, draw.constants)
+    weights = theory.look_ahead(run.lr, draw.momentum)
+    return Case(run, bound, weights, judge(small * scale * draw.too_much), "look-ahead")
 
 
 def lyapunov_case(draw: Draw) -> Case:
@@ -170,69 +152,60 @@ def lyapunov_case(draw: Draw) -> Case:
     curve = draw.smoothness * (1 - beta)
     top = np.min((shape[:-1] - beta**2 * shape[1:]) / shape[:-1] ** 2, initial=1 / shape[-1])
     lr, batches = shape * top / curve * draw.share * draw.unit, draw.batches()
-    own = {"smoothness": draw.smoothness, "optimizer": draw.optimizer}
-    bound = theory.lyapunov_bound(lr, beta, batches, **draw.constants, optimizer=draw.optimizer)
+    run = draw.run(lr, batches)
+    bound = theory.lyapunov_bound(run, draw.constants)
     if draw.steps > 1 and beta > 0.1 and draw.rng.integers(2):  # a jump faster than 1/momentum^2
-        jump = lr.copy()
-        jump[draw.steps // 2 :] *= 1.01 * theory.fastest_lr_growth(beta) * lr.max() / lr.min()
-        forbidden, expected = theory.lyapunov_condition(jump, beta, **own), "lr growth"
+        beyond, expected = lr.copy(), "lr growth"
+        beyond[draw.steps // 2 :] *= 1.01 * theory.fastest_lr_growth(beta) * lr.max() / lr.min()
     else:
-        forbidden = theory.lyapunov_condition(lr / draw.share * draw.too_much, beta, **own)
-        expected = "l"
-    return Case(lr, beta, batches, bound, lr, forbidden, expected, 1.0, draw.optimizer)
+        beyond, expected = lr / draw.share * draw.too_much, "l"
+    forbidden = theory.lyapunov_condition(draw.run(beyond), draw.smoothness)
+    return Case(run, bound, lr, forbidden, expected)
 
 
 def nonincreasing_case(draw: Draw) -> Case:
     """T3Q."""
-    own = {"smoothness": draw.smoothness, "optimizer": draw.optimizer}
     shape, batches = draw.shape(falling=True), draw.batches()
     shape = shape / shape[0] * 2 / draw.smoothness * draw.unit
     lr = shape * draw.share
-    bound = theory.nonincreasing_lr_bound(
-        lr, draw.momentum, batches, **draw.constants, optimizer=draw.optimizer
-    )
+    run = draw.run(lr, batches)
+    bound = theory.nonincreasing_lr_bound(run, draw.constants)
     if draw.rng.integers(2):
-        grown = np.append(lr, lr[-1] * 1.01 + 1e-9)
-        forbidden = theory.nonincreasing_lr_condition(grown, draw.momentum, **own)
-        expected = "non-increasing"
+        beyond, expected = np.append(lr, lr[-1] * 1.01 + 1e-9), "non-increasing"
     else:
-        too_much = shape * draw.too_much
-        forbidden = theory.nonincreasing_lr_condition(too_much, draw.momentum, **own)
-        expected = "lr[0] <"
-    return Case(lr, draw.momentum, batches, bound, lr, forbidden, expected, 1.0, draw.optimizer)
+        beyond, expected = shape * draw.too_much, "lr[0] <"
+    forbidden = theory.nonincreasing_lr_condition(draw.run(beyond), draw.smoothness)
+    return Case(run, bound, lr, forbidden, expected)
 
 
 def family_case(draw: Draw) -> Case:
     """T3x with the best weight, or any weight of its interval."""
-    own = {"smoothness": draw.smoothness, "optimizer": draw.optimizer}
     limit, batches = 2 / draw.smoothness * draw.unit, draw.batches()
-    lr = np.full(draw.steps, limit * draw.share)
-    low, high = theory.weight_interval(lr[0], draw.momentum, **own)
+    run = draw.run(np.full(draw.steps, limit * draw.share), batches)
+    low, high = theory.weight_interval(run, draw.smoothness)
     x = float(draw.rng.uniform(low, high)) if draw.rng.integers(2) else None
-    bound = theory.lyapunov_family_bound(
-        lr, draw.momentum, batches, **draw.constants, optimizer=draw.optimizer, x=x
-    )
+    bound = theory.lyapunov_family_bound(run, draw.constants, x=x)
     if x is not None and draw.momentum > 0:
         outside = max(0.5 * low, 1e-12) if draw.rng.integers(2) else 0.5 * (1 + high)
-        forbidden = theory.lyapunov_family_condition(lr, draw.momentum, x=outside, **own)
+        forbidden = theory.lyapunov_family_condition(run, draw.smoothness, x=outside)
         expected = ("P > 0", "D > 0")
     else:
-        too_much = lr / draw.share * draw.too_much
-        forbidden = theory.lyapunov_family_condition(too_much, draw.momentum, **own)
+        beyond = draw.run(run.lr / draw.share * draw.too_much)
+        forbidden = theory.lyapunov_family_condition(beyond, draw.smoothness)
         expected = ("lr < 2/L",)
     name = forbidden.condition if forbidden.condition.startswith(expected) else expected[0]
-    weights = np.ones(draw.steps)
-    return Case(lr, draw.momentum, batches, bound, weights, forbidden, name, 1.0, draw.optimizer)
+    return Case(run, bound, np.ones(draw.steps), forbidden, name)
 
 
 def sgd_case(draw: Draw) -> Case:
     """The SGD bound under any lr below 2/L."""
+    draw.momentum, draw.optimizer = 0.0, "nshb"
     shape, batches = draw.shape() * 2 / draw.smoothness, draw.batches()
     lr = shape * draw.share
-    bound = theory.sgd_bound(lr, batches, **draw.constants)
-    too_much = lr / lr.max() * 2 / draw.smoothness * draw.too_much
-    forbidden = theory.sgd_condition(too_much, smoothness=draw.smoothness)
-    return Case(lr, 0.0, batches, bound, lr, forbidden, "lr < 2/L")
+    run = draw.run(lr, batches)
+    bound = theory.sgd_bound(run, draw.constants)
+    beyond = draw.run(lr / lr.max() * 2 / draw.smoothness * draw.too_much)
+    return Case(run, bound, lr, theory.sgd_condition(beyond, draw.smoothness), "lr < 2/L")
 
 
 def printed_case(draw: Draw, theorem: str, version: str) -> Case:
@@ -245,34 +218,30 @@ def printed_case(draw: Draw, theorem: str, version: str) -> Case:
     limits = theory.lr_limits(draw.momentum, smoothness=draw.smoothness)
     second = limits.second_constant if theorem == "3.1" else limits.second_growth
     limit = (limits.first if version == "printed" else min(limits.first, second)) * draw.unit
-    lr = limit * draw.share
-    own = {"version": version, "optimizer": draw.optimizer}
-    settings = {**draw.constants, **own, "steps": draw.steps}
-    smooth = {"smoothness": draw.smoothness, **own}
+    lr = np.full(draw.steps, limit * draw.share)
+    own = {"version": version}
     # the printed maximum may exceed its first entry; go beyond both
-    beyond = draw.too_much * max(limit, (second if version == "printed" else 0) * draw.unit)
+    most = max(limit, (second if version == "printed" else 0) * draw.unit)
+    beyond = draw.run(draw.too_much * most)
     if theorem == "3.1":
-        batches = np.full(draw.steps, float(draw.rng.integers(1, 65)))
-        bound = theory.theorem_31_bound(lr, draw.momentum, batches[0], **settings)
-        forbidden = theory.theorem_31_condition(beyond, draw.momentum, **smooth)
+        run = draw.run(lr, np.full(draw.steps, float(draw.rng.integers(1, 65))))
+        bound = theory.theorem_31_bound(run, draw.constants, **own)
+        forbidden = theory.theorem_31_condition(beyond, draw.smoothness, **own)
     elif theorem == "A.4":
-        batches = draw.batches()
-        bound = theory.lemma_a4_bound(lr, draw.momentum, batches, **settings)
-        forbidden = theory.lemma_a4_condition(beyond, draw.momentum, **smooth)
+        run = draw.run(lr, draw.batches())
+        bound = theory.lemma_a4_bound(run, draw.constants, **own)
+        forbidden = theory.lemma_a4_condition(beyond, draw.smoothness, **own)
     else:
         growth, stages = (
             (4, 4) if version == "repaired" else (max(2, 1 + int(draw.momentum**-2)), 2)
         )
-        longest = -(-draw.steps // stages)
-        batches = theory.staged(1, growth, stages, longest)[: draw.steps]
-        stage = {"growth": growth, "stage_steps": longest}
-        bound = theory.theorem_32_bound(lr, draw.momentum, 1, **stage, **settings)
-        forbidden = theory.theorem_32_condition(beyond, draw.momentum, growth=growth, **smooth)
-    steps = np.full(draw.steps, lr)
-    weights = np.ones(draw.steps)
-    return Case(
-        steps, draw.momentum, batches, bound, weights, forbidden, "lr <=", 1.0, draw.optimizer
-    )
+        own, longest = own | {"growth": growth}, -(-draw.steps // stages)
+        run = draw.run(lr, theory.staged(1, growth, stages, longest)[: draw.steps])
+        bound = theory.theorem_32_bound(
+            draw.run(lr, 1.0), draw.constants, stage_steps=longest, **own
+        )
+        forbidden = theory.theorem_32_condition(beyond, draw.smoothness, **own)
+    return Case(run, bound, np.ones(draw.steps), forbidden, "lr <=")
 
 
 THEOREMS: dict[str, Callable[[Draw], Case]] = {

@@ -15,7 +15,7 @@ import numpy as np
 
 from sgdm_lib.checks import choice, number
 from sgdm_lib.plan import TrainingPlan
-from sgdm_lib.theory import fastest_lr_growth, smoothness_limits
+from sgdm_lib.theory import Hyperparameters, fastest_lr_growth, smoothness_limits
 
 OPTIMIZERS = ("nshb", "shb")
 _SLACK = 1e-12
@@ -79,7 +79,9 @@ class GrowthGuarantee:
 
     def _limits_with(self, momentum: float) -> np.ndarray:
         """The largest L that T3 admits, one a jump; a single step has its end alone."""
-        limits = smoothness_limits("T3", self._lr, momentum, optimizer=self.optimizer)
+        limits = smoothness_limits(
+            "T3", Hyperparameters(self._lr, momentum, optimizer=self.optimizer)
+        )
         return limits[1:] if limits.size > 1 else limits
 
     @property

@@ -1,19 +1,28 @@
 """Bounds for momentum SGD under any batch and lr schedule, their conditions, and their price.
 
-Letters of the papers: lr eta (SHB's alpha), momentum beta, nu (QHM's gamma), smoothness L, variance
-sigma^2, initial_gap Delta = f(theta_0) - f*, batch_size b_t, growth delta (batch) and gamma (lr).
-Every bound comes as an array: entry T-1 holds for the first T steps. numpy is all that is needed.
+``Hyperparameters`` say what a run does in each step, ``Constants`` what is known of its loss. Every
+bound is asked ``bound(hyperparameters, constants)`` and answers with an array: entry T-1 holds for
+the first T steps. Every condition is asked ``condition(hyperparameters, smoothness)``. numpy is all
+that is needed. Letters of the papers: lr eta (SHB's alpha), momentum beta, nu (QHM's gamma),
+smoothness L, variance sigma^2, initial_gap Delta, batch_size b_t, growth delta (batch), gamma (lr).
 
-* T1 `constant_lr_bound`, T2 `schedule_certificate` and `growing_lr_bound`, T3 `lyapunov_bound`,
-  T3Q `nonincreasing_lr_bound`, T3x `lyapunov_family_bound`; each with a ``*_condition``
-* Kamo & Iiduka as printed: `theorem_31_bound`, `theorem_32_bound`, `lemma_a4_bound`
-* quadratics: `spectral_radius`, `stability_limit`, `stationary_floor`, `exact_gradient_norms`
-* all of them at once: `guarantees`; solved for L: `smoothness_limits`, `covered_steps`
-* regimes and price: `hierarchy_bound`, `critical_batch_size`, `sfo_to_target`, exponents
-* problems with known constants, and `simulate`
+* T1 ``constant_lr_bound``, T2 ``schedule_certificate`` and ``growing_lr_bound``,
+  T3 ``lyapunov_bound``, T3Q ``nonincreasing_lr_bound``, T3x ``lyapunov_family_bound``; each with
+  a ``*_condition``
+* Kamo & Iiduka as printed: ``theorem_31_bound``, ``theorem_32_bound``, ``lemma_a4_bound``
+* quadratics: ``spectral_radius``, ``stability_limit``, ``stationary_floor``,
+  ``exact_gradient_norms``
+* all of them at once: ``guarantees``; solved for L: ``smoothness_limits``, ``covered_steps``
+* regimes and price: ``hierarchy_bound``, ``critical_batch_size``, ``sfo_to_target``, exponents
+* problems with known constants, ``constants`` of a problem, and ``simulate``
+
+>>> run = Hyperparameters(lr=0.1, momentum=0.9, batch_size=[8] * 50 + [16] * 50)
+>>> loss = Constants(smoothness=1.0, variance=4.0, initial_gap=0.5)
+>>> bool(lyapunov_condition(run, loss.smoothness)), lyapunov_bound(run, loss)[-1].round(3)
+(True, np.float64(1.375))
 """
 
-from .certificate import (
+from sgdm_lib.theory.certificate import (
     Certificate,
     certificate_condition,
     certificate_weights,
@@ -22,8 +31,8 @@ from .certificate import (
     look_ahead,
     schedule_certificate,
 )
-from .conditions import Admissibility
-from .constant_lr import (
+from sgdm_lib.theory.conditions import Admissibility
+from sgdm_lib.theory.constant_lr import (
     constant_lr_bound,
     constant_lr_condition,
     constant_lr_limit,
@@ -32,48 +41,42 @@ from .constant_lr import (
     sgd_bound,
     sgd_condition,
 )
-from .cost import (
+from sgdm_lib.theory.cost import (
     Coefficients,
     coefficients,
     critical_batch_size,
+    fastest_batch_size,
     first_step_below,
     minimal_sfo,
+    schedule_cost,
     sfo_to_target,
     steps_to_target,
     tuned_batch_cost,
     tuned_knee,
     tuned_lr_cost,
 )
-from .dynamics import (
+from sgdm_lib.theory.dynamics import (
     exact_gradient_norms,
     quadratic_path,
     spectral_radius,
     stability_limit,
     stationary_floor,
+    zero_start_lag,
 )
-from .exponents import (
+from sgdm_lib.theory.exponents import (
     exponent_window,
+    log_slope,
     optimal_batch_growth,
     sfo_exponent_lr_growth,
-    sfo_exponent_stage_lengths,
 )
-from .growth import THEOREMS, covered_steps, smoothness_limits
-from .guarantees import Guarantee, guarantees
-from .lyapunov import (
-    fastest_lr_growth,
-    largest_momentum,
-    lyapunov_bound,
-    lyapunov_condition,
-    nonincreasing_lr_bound,
-    nonincreasing_lr_condition,
+from sgdm_lib.theory.guarantees import (
+    THEOREMS,
+    Guarantee,
+    covered_steps,
+    guarantees,
+    smoothness_limits,
 )
-from .lyapunov_family import (
-    lyapunov_family_bound,
-    lyapunov_family_condition,
-    weight_interval,
-)
-from .monte_carlo import mean_and_error, running_average, simulate
-from .printed import (
+from sgdm_lib.theory.kamo2025 import (
     LrLimits,
     constant_batch_factor,
     growth_factor,
@@ -83,7 +86,7 @@ from .printed import (
     theorem_32_bound,
     theorem_32_condition,
 )
-from .printed_checks import (
+from sgdm_lib.theory.kamo2025_checks import (
     Counterexample,
     Implied,
     Thresholds,
@@ -93,31 +96,47 @@ from .printed_checks import (
     lemma_a4_condition,
     momentum_thresholds,
 )
-from .problems import (
+from sgdm_lib.theory.lyapunov import (
+    fastest_lr_growth,
+    largest_momentum,
+    lyapunov_bound,
+    lyapunov_condition,
+    nonincreasing_lr_bound,
+    nonincreasing_lr_condition,
+)
+from sgdm_lib.theory.lyapunov_family import (
+    lyapunov_family_bound,
+    lyapunov_family_condition,
+    weight_interval,
+)
+from sgdm_lib.theory.monte_carlo import mean_and_error, running_average, simulate
+from sgdm_lib.theory.problems import (
     Problem,
+    constants,
     cosine_problem,
-    initial_gap,
     quadratic_problem,
     rational_problem,
     regression_problem,
 )
-from .regimes import (
+from sgdm_lib.theory.regimes import (
     decay_noise_factor,
     growth_penalty,
     growth_stage_limit,
     hierarchy_bound,
-    inverse_sum_stages,
     staged,
     steps_epochs,
 )
+from sgdm_lib.theory.values import Constants, Hyperparameters
 
 __all__ = [
     "THEOREMS",
     "Admissibility",
     "Certificate",
     "Coefficients",
+    "Constants",
     "Counterexample",
     "Guarantee",
+    "Hyperparameters",
     "Implied",
     "LrLimits",
     "Problem",
@@ -129,6 +148,7 @@ __all__ = [
     "constant_lr_bound",
     "constant_lr_condition",
     "constant_lr_limit",
+    "constants",
     "cosine_problem",
     "counterexample",
     "covered_steps",
@@ -137,6 +157,7 @@ __all__ = [
     "decay_noise_factor",
     "exact_gradient_norms",
     "exponent_window",
+    "fastest_batch_size",
     "fastest_lr_growth",
     "first_step_below",
     "growing_lr_bound",
@@ -147,11 +168,10 @@ __all__ = [
     "guarantees",
     "hierarchy_bound",
     "implied_by_constant_lr_bound",
-    "initial_gap",
-    "inverse_sum_stages",
     "largest_momentum",
     "lemma_a4_bound",
     "lemma_a4_condition",
+    "log_slope",
     "look_ahead",
     "lr_limits",
     "lyapunov_bound",
@@ -171,8 +191,8 @@ __all__ = [
     "regression_problem",
     "running_average",
     "schedule_certificate",
+    "schedule_cost",
     "sfo_exponent_lr_growth",
-    "sfo_exponent_stage_lengths",
     "sfo_to_target",
     "sgd_bound",
     "sgd_condition",
@@ -192,4 +212,5 @@ __all__ = [
     "tuned_knee",
     "tuned_lr_cost",
     "weight_interval",
+    "zero_start_lag",
 ]

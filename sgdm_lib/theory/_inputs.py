@@ -1,15 +1,14 @@
-"""Schedules and constants of one run, checked once and brought to NSHB form."""
+"""Checks of numbers and arrays for the theory, and sums that its bounds share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import checks
-from ..checks import choice
+from sgdm_lib import checks
+from sgdm_lib.checks import choice
 
 Array = npt.NDArray[np.float64]
 ArrayLike = npt.ArrayLike
@@ -21,7 +20,7 @@ MOST_STEPS = 10**8  # an array of so many float64 takes 800 MB
 
 
 def number(name: str, value: Any, **limits: Any) -> float:
-    """Return a float as `sgdm_lib.checks.number` does, of a size that leaves room for products.
+    """A float as ``sgdm_lib.checks.number`` does, of a size that leaves room for products.
 
     Where 0 is allowed, anything below 1e-60 in size counts as 0.
 
@@ -41,12 +40,12 @@ _SIZE = f"between {SMALLEST:g} and {LARGEST:g} in size"
 
 
 def whole(name: str, value: Any, *, at_least: int = 1) -> int:
-    """Return a whole number of steps, stages or runs; at most 10^8, so that arrays of it fit."""
+    """A whole number of steps, stages or runs; at most 10^8, so that arrays of it fit."""
     return checks.integer(name, value, at_least=at_least, at_most=MOST_STEPS)
 
 
 def entries(name: str, value: Any) -> Array:
-    """Return numbers of any shape as float64; words, None and ragged lists are refused.
+    """Numbers of any shape as float64; words, None and ragged lists are refused.
 
     >>> entries("lr", "fast")
     Traceback (most recent call last):
@@ -62,14 +61,14 @@ def entries(name: str, value: Any) -> Array:
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return True or False as it is."""
+    """True or False as it is."""
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be True or False, got {value!r}")
     return value
 
 
 def numeric(name: str, value: Any) -> Array:
-    """Return numbers of any shape as float64, finite and of a size as in `number`."""
+    """Numbers of any shape as float64, finite and of a size as in ``number``."""
     array = entries(name, value)
     if not (np.abs(array) <= LARGEST).all():  # nor NaN
         raise ValueError(f"{name} must be finite numbers up to {LARGEST:g}, got {_shown(value)}")
@@ -82,7 +81,7 @@ def _shown(value: Any) -> str:
 
 
 def sequence(name: str, value: ArrayLike, *, positive: bool) -> Array:
-    """Return a float64 scalar or (T,) array whose entries are finite and >= 0 (or > 0)."""
+    """A float64 scalar or (T,) array whose entries are finite and >= 0 (or > 0)."""
     array = entries(name, value)
     if array.ndim > 1 or array.size == 0:
         raise ValueError(
@@ -116,7 +115,7 @@ def broadcast(steps: int | None, **named: Array) -> list[Array]:
 
 
 def positive(name: str, value: ArrayLike) -> Array:
-    """Return an array of finite numbers > 0; any shape."""
+    """An array of finite numbers > 0; any shape."""
     array = numeric(name, value)
     if array.size == 0 or not (array > 0).all():
         raise ValueError(f"{name} must be finite numbers > 0, got {_shown(value)}")
@@ -124,7 +123,7 @@ def positive(name: str, value: ArrayLike) -> Array:
 
 
 def nonnegative(name: str, value: ArrayLike) -> Array:
-    """Return an array of finite numbers >= 0; any shape."""
+    """An array of finite numbers >= 0; any shape."""
     array = numeric(name, value)
     if array.size == 0 or not (array >= 0).all():
         raise ValueError(f"{name} must be finite numbers >= 0, got {_shown(value)}")
@@ -132,7 +131,7 @@ def nonnegative(name: str, value: ArrayLike) -> Array:
 
 
 def position(name: str, value: ArrayLike, dim: int) -> Array:
-    """Return a position as float64 (dim,); one number stands for all coordinates."""
+    """A position as float64 (dim,); one number stands for all coordinates."""
     array = numeric(name, value)
     if array.shape not in ((), (1,), (dim,)):
         raise ValueError(
@@ -143,12 +142,12 @@ def position(name: str, value: ArrayLike, dim: int) -> Array:
 
 
 def momentum_value(momentum: float) -> float:
-    """Return momentum as a float in [0, 1)."""
+    """Momentum as a float in [0, 1)."""
     return number("momentum", momentum, at_least=0, below=1)
 
 
 def nu_value(nu: float, optimizer: str) -> float:
-    """Return QHM's weight as a float in [0, 1]; SHB has none, so there it is 1."""
+    """QHM's weight as a float in [0, 1]; SHB has none, so there it is 1."""
     choice("optimizer", optimizer, OPTIMIZERS)
     nu = number("nu", nu, at_least=0, at_most=1)
     if optimizer == "shb" and nu != 1:
@@ -156,75 +155,14 @@ def nu_value(nu: float, optimizer: str) -> float:
     return nu
 
 
-def is_one(lr: ArrayLike) -> bool:
-    """Whether the lr is one number, not one a step."""
-    return entries("lr", lr).ndim == 0
-
-
 def lr_unit(momentum: float, optimizer: str) -> float:
-    """Return what one unit of NSHB's lr is in the optimizer's own lr: 1, or 1 - momentum."""
+    """What one unit of NSHB's lr is in the optimizer's own lr: 1, or 1 - momentum."""
     choice("optimizer", optimizer, OPTIMIZERS)
     return 1.0 - momentum if optimizer == "shb" else 1.0
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One run: lr and batch size of every step, momentum, and the problem's constants."""
-
-    lr: Array
-    batch_size: Array
-    momentum: float
-    nu: float
-    smoothness: float
-    variance: float
-    initial_gap: float
-    unit: float
-
-    @property
-    def noise(self) -> Array:
-        """Variance bound sigma^2/b_t of every step's mini-batch gradient."""
-        return self.variance / self.batch_size
-
-
-def setting(
-    lr: ArrayLike,
-    momentum: float,
-    batch_size: ArrayLike = 1.0,
-    *,
-    smoothness: float,
-    variance: float = 0.0,
-    initial_gap: float = 0.0,
-    nu: float = 1.0,
-    steps: int | None = None,
-    optimizer: str = "nshb",
-) -> Setting:
-    """Check everything that a theorem is asked about; convert SHB's lr to NSHB's.
-
-    Raises:
-        ValueError: for a value outside its range, or schedules of different lengths.
-    """
-    momentum = momentum_value(momentum)
-    unit = lr_unit(momentum, optimizer)
-    nu = nu_value(nu, optimizer)
-    rates, batches = broadcast(
-        steps,
-        lr=sequence("lr", lr, positive=False),
-        batch_size=sequence("batch_size", batch_size, positive=True),
-    )
-    return Setting(
-        lr=rates / unit,
-        batch_size=batches,
-        momentum=momentum,
-        nu=nu,
-        smoothness=number("smoothness", smoothness, above=0),
-        variance=number("variance", variance, at_least=0),
-        initial_gap=number("initial_gap", initial_gap, at_least=0),
-        unit=unit,
-    )
-
-
 def discounted_sum(values: Array, rate: float) -> Array:
-    """Return ``y_t = sum_{k >= t} rate^(k-t) x_k`` for every t, by doubling: log2(T) passes.
+    """``y_t = sum_{k >= t} rate^(k-t) x_k`` for every t, by doubling: log2(T) passes.
 
     >>> discounted_sum(np.array([1.0, 1.0, 1.0]), 0.5)
     array([1.75, 1.5 , 1.  ])

@@ -3,7 +3,7 @@
 The auxiliary sequence ``z_t = theta_t - nu beta/(1-beta) etabar_t d_{t-1}`` with the look-ahead
 average etabar of the schedule obeys ``z_{t+1} = z_t - lam_t g_t``,
 ``lam_t = (1-nu) eta_t + nu etabar_t``: looking ahead is what makes it exist for every schedule.
-`growing_lr_bound` is the closed form for a bounded growth of etabar, decay included.
+``growing_lr_bound`` is the closed form for a bounded growth of etabar, decay included.
 Derivation: the book's chapter on schedules. Compare the averaging form of momentum with changing
 steps of Sebbouh, Gower & Defazio (2021).
 """
@@ -15,27 +15,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._inputs import (
+from sgdm_lib.theory._inputs import (
     Array,
     ArrayLike,
-    Setting,
     broadcast,
     discounted_sum,
-    is_one,
     momentum_value,
     ratio_or_inf,
     sequence,
-    setting,
 )
-from .conditions import Admissibility, Condition, judge
-from .constant_lr import kappa_value
+from sgdm_lib.theory.conditions import Admissibility, Condition, judge
+from sgdm_lib.theory.constant_lr import kappa_value
+from sgdm_lib.theory.values import Constants, Hyperparameters, Setting, for_condition, setting
 
 T2 = "T2 (any schedule)"
 T2_GROWTH = "T2 (bounded lr growth)"
 
 
 def look_ahead(lr: ArrayLike, momentum: float, *, steps: int | None = None) -> Array:
-    """Return the look-ahead average of a schedule, held at its last value after step T-1.
+    """The look-ahead average of a schedule, held at its last value after step T-1.
 
     ``etabar_t = (1-beta) sum_{j>=0} beta^j eta_{t+j}``, i.e. backward in time
     ``etabar_t = (1-beta) eta_t + beta etabar_{t+1}``: the step size of z_t.
@@ -68,16 +66,9 @@ class Certificate:
 
 
 def certificate_weights(
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    smoothness: float,
-    nu: float = 1.0,
-    kappa: float = 1.0,
-    steps: int | None = None,
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, smoothness: float, *, kappa: float = 1.0
 ) -> tuple[Array, Array, Array]:
-    """Return T2's weights ``(A_t, N_t, lam_t)``, each float64 (T,).
+    """T2's weights ``(A_t, N_t, lam_t)``, each float64 (T,).
 
     With ``q = L nu beta sqrt(1+kappa)/2`` and k running over t+1..T-1::
 
@@ -86,16 +77,16 @@ def certificate_weights(
 
     Cut after a shorter horizon, the same weights stay valid: the sums only lose positive terms.
 
-    >>> A, N, _ = certificate_weights(0.1, 0.0, smoothness=1.0, steps=2)
+    >>> A, N, _ = certificate_weights(Hyperparameters(0.1, 0.0, steps=2), smoothness=1.0)
     >>> A, N
     (array([0.095, 0.095]), array([0.005, 0.005]))
     """
-    s = setting(lr, momentum, smoothness=smoothness, nu=nu, steps=steps, optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness, qhm=True)
     return step_weights(s, kappa_value(kappa))
 
 
 def step_weights(s: Setting, kappa: float) -> tuple[Array, Array, Array]:
-    """The weights of gradient, noise and learning rate in each step, for arrays of shape (T,)."""
+    """The weights of gradient, noise and learning rate in each step, (T,) each."""
     average = look_ahead(s.lr, s.momentum)
     z_lr = (1 - s.nu) * s.lr + s.nu * average
     pull = z_lr * average
@@ -108,23 +99,15 @@ def step_weights(s: Setting, kappa: float) -> tuple[Array, Array, Array]:
 
 
 def certificate_condition(
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    smoothness: float,
-    nu: float = 1.0,
-    kappa: float = 1.0,
-    steps: int | None = None,
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, smoothness: float, *, kappa: float = 1.0
 ) -> Admissibility:
-    """Say whether T2 applies: every weight A_t >= 0, i.e. 1 - A_t/lam_t <= 1.
+    """Whether T2 applies: every weight A_t >= 0, i.e. 1 - A_t/lam_t <= 1.
 
-    >>> verdict = certificate_condition([0.01, 0.01, 0.3], 0.9, smoothness=1.0)
+    >>> verdict = certificate_condition(Hyperparameters([0.01, 0.01, 0.3], 0.9), 1.0)
     >>> verdict.ok, verdict.step, round(verdict.value, 3), verdict.limit
     (False, 0, 2.082, 1.0)
     """
-    steps = 1 if steps is None and is_one(lr) else steps
-    s = setting(lr, momentum, smoothness=smoothness, nu=nu, steps=steps, optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness, qhm=True)
     weights, _, z_lr = step_weights(s, kappa_value(kappa))
     return _t2_condition(weights, z_lr)
 
@@ -136,45 +119,22 @@ def _t2_condition(weights: Array, z_lr: Array) -> Admissibility:
 
 
 def schedule_certificate(
-    lr: ArrayLike,
-    momentum: float,
-    batch_size: ArrayLike,
-    *,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
-    nu: float = 1.0,
-    kappa: float = 1.0,
-    steps: int | None = None,
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, constants: Constants, *, kappa: float = 1.0
 ) -> Certificate:
-    """Give the guarantee of any lr schedule with any batch schedule (T2).
+    """The guarantee of any lr schedule with any batch schedule (T2).
 
     ``min_{t<T} E||grad f(theta_t)||^2 <= [Delta + sigma^2 sum N_t/b_t] / sum A_t``.
 
-    Args: as in `constant_lr_bound`; ``lr`` is a number or one value a step.
-
     Returns:
-        The weights of `certificate_weights` and the bound for every horizon.
+        The weights of ``certificate_weights`` and the bound for every horizon.
 
     Raises:
-        ValueError: if a weight is negative (see `certificate_condition`).
+        ValueError: if a weight is negative (see ``certificate_condition``).
 
-    >>> schedule_certificate([0.1, 0.05], 0.0, 4, smoothness=1, variance=1,
-    ...                      initial_gap=1).bound.round(3)
+    >>> schedule_certificate(Hyperparameters([0.1, 0.05], 0, 4), Constants(1, 1, 1)).bound.round(3)
     array([10.539,  6.967])
     """
-    s = setting(
-        lr,
-        momentum,
-        batch_size,
-        smoothness=smoothness,
-        variance=variance,
-        initial_gap=initial_gap,
-        nu=nu,
-        steps=steps,
-        optimizer=optimizer,
-    )
+    s = setting(hyperparameters, constants, qhm=True)
     weights, noise_weights, z_lr = step_weights(s, kappa_value(kappa))
     _t2_condition(weights, z_lr).require()
     weights = np.maximum(weights, 0.0)  # a rounding error below zero, nothing more
@@ -182,29 +142,21 @@ def schedule_certificate(
     return Certificate(weights, noise_weights, z_lr, ratio_or_inf(total, np.cumsum(weights)))
 
 
-def growing_lr_condition(
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    smoothness: float,
-    steps: int | None = None,
-    optimizer: str = "nshb",
-) -> Admissibility:
-    """Say whether `growing_lr_bound` applies.
+def growing_lr_condition(hyperparameters: Hyperparameters, smoothness: float) -> Admissibility:
+    """Whether ``growing_lr_bound`` applies.
 
     With r the largest ratio etabar_{t+1}/etabar_t, at least 1: ``beta r^2 < 1`` and
     ``L max etabar [1/2 + beta/sqrt(2) (1/(1-beta) + r^2/(1-beta r^2))] < 1``.
 
-    >>> bool(growing_lr_condition([0.01] * 50 + [0.014] * 50, 0.9, smoothness=1.0))
+    >>> bool(growing_lr_condition(Hyperparameters([0.01] * 50 + [0.014] * 50, 0.9), 1.0))
     True
     """
-    steps = 1 if steps is None and is_one(lr) else steps
-    s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness)
     return _growth(s)[0]
 
 
 def _growth(s: Setting) -> tuple[Admissibility, Array, float, float]:
-    """Return the verdict, etabar, the curvature factor and the noise factor of T2's closed form."""
+    """The verdict, etabar, the curvature factor and the noise factor of T2's closed form."""
     average = look_ahead(s.lr, s.momentum)
     ratios = ratio_or_inf(average[1:], average[:-1])
     ratios = np.where((average[1:] == 0) & (average[:-1] == 0), 0.0, ratios)
@@ -226,45 +178,24 @@ def _growth(s: Setting) -> tuple[Admissibility, Array, float, float]:
     return judge(T2_GROWTH, [smooth, small]), average, curvature, noise
 
 
-def growing_lr_bound(
-    lr: ArrayLike,
-    momentum: float,
-    batch_size: ArrayLike,
-    *,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
-    steps: int | None = None,
-    optimizer: str = "nshb",
-) -> Array:
-    """Bound the etabar-weighted average of E||grad f||^2 where etabar grows by at most r a step.
+def growing_lr_bound(hyperparameters: Hyperparameters, constants: Constants) -> Array:
+    """A bound on the etabar-weighted average of E||grad f||^2, etabar growing by at most r a step.
 
     ``[Delta + (L/2) C_r sigma^2 sum etabar_t^2/b_t] / [(1 - L max etabar e_r) sum etabar_t]`` with
     ``e_r = 1/2 + beta/sqrt(2) (1/(1-beta) + r^2/(1-beta r^2))`` and
     ``C_r = 1 + sqrt(2) beta (1-beta) r^2/(1-beta^2 r^2)``. A non-increasing lr has r = 1.
     Corollaries T2a and T2b of T2; at a constant lr it is T1 with kappa = 1.
 
-    Args: as in `constant_lr_bound`; ``lr`` is a number or one value a step.
-
     Returns:
         float64 (T,): the bound for every horizon.
 
     Raises:
-        ValueError: if it does not apply (see `growing_lr_condition`).
+        ValueError: if it does not apply (see ``growing_lr_condition``).
 
-    >>> growing_lr_bound([0.1, 0.05], 0.0, 4, smoothness=1, variance=1, initial_gap=1).round(3)
+    >>> growing_lr_bound(Hyperparameters([0.1, 0.05], 0.0, 4), Constants(1, 1, 1)).round(3)
     array([10.539,  7.029])
     """
-    s = setting(
-        lr,
-        momentum,
-        batch_size,
-        smoothness=smoothness,
-        variance=variance,
-        initial_gap=initial_gap,
-        steps=steps,
-        optimizer=optimizer,
-    )
+    s = setting(hyperparameters, constants)
     verdict, average, curvature, factor = _growth(s)
     verdict.require()
     noise = 0.5 * s.smoothness * factor * np.cumsum(average**2 * s.noise)

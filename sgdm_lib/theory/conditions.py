@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ._inputs import Array
+from sgdm_lib.theory._inputs import Array
 
 # Conditions with "<=" hold with equality at their limit; one rounding error must not fail them.
 _SLACK = 1e-12
@@ -36,7 +36,7 @@ class Admissibility:
 
     @property
     def excess(self) -> float:
-        """Return value - limit: by how much it fails, or (negative) the margin left."""
+        """The difference value - limit: by how much it fails, or (negative) the margin left."""
         return self.value - self.limit
 
     def __bool__(self) -> bool:
@@ -65,12 +65,12 @@ class Condition:
     first_step: int = 0
 
     def arrays(self) -> tuple[Array, Array]:
-        """Return value and limit with one entry a step."""
+        """Value and limit with one entry a step."""
         value, limit = np.broadcast_arrays(np.atleast_1d(self.value), np.atleast_1d(self.limit))
         return value.astype(np.float64), limit.astype(np.float64)
 
     def holds(self) -> npt.NDArray[np.bool_]:
-        """Return for every step whether the condition holds there."""
+        """For every step whether the condition holds there."""
         value, limit = self.arrays()
         if self.strict:
             return value < limit
@@ -79,7 +79,7 @@ class Condition:
 
 
 def judge(theorem: str, conditions: Sequence[Condition]) -> Admissibility:
-    """Return the earliest failure of several conditions, or the tightest one if all hold.
+    """The earliest failure of several conditions, or the tightest one if all hold.
 
     >>> verdict = judge("demo", [Condition("lr <= 1", np.array([0.5, 2.0, 3.0]), 1.0)])
     >>> verdict.ok, verdict.step, verdict.value, verdict.limit, verdict.excess
@@ -119,5 +119,5 @@ def judge(theorem: str, conditions: Sequence[Condition]) -> Admissibility:
 
 
 def constant(lr: Array, unit: float) -> Condition:
-    """Return the condition that the lr does not change: |lr[t] - lr[0]| <= 0."""
+    """The condition that the lr does not change: |lr[t] - lr[0]| <= 0."""
     return Condition("constant lr: |lr[t] - lr[0]| <= 0", np.abs(lr - lr[0]) * unit, 0.0)

@@ -12,25 +12,22 @@ import math
 
 import numpy as np
 
-from ._inputs import (
+from sgdm_lib.theory._inputs import (
     Array,
-    ArrayLike,
-    Setting,
-    is_one,
     lr_unit,
     momentum_value,
     number,
     ratio_or_inf,
-    setting,
 )
-from .conditions import Admissibility, Condition, constant, judge
+from sgdm_lib.theory.conditions import Admissibility, Condition, constant, judge
+from sgdm_lib.theory.values import Constants, Hyperparameters, Setting, for_condition, setting
 
 SGD = "SGD bound"
 T1 = "T1 (constant lr)"
 
 
 def noise_factor(momentum: float, *, nu: float = 1.0, kappa: float = 1.0) -> float:
-    """Return T1's noise factor ``C = 1 + sqrt(1+kappa)/kappa nu beta/(1+beta)``.
+    """T1's noise factor ``C = 1 + sqrt(1+kappa)/kappa nu beta/(1+beta)``.
 
     Raises:
         ValueError: if momentum is not in [0, 1), nu not in [0, 1] or kappa not > 0.
@@ -44,7 +41,7 @@ def noise_factor(momentum: float, *, nu: float = 1.0, kappa: float = 1.0) -> flo
 
 
 def curvature_factor(momentum: float, *, nu: float = 1.0, kappa: float = 1.0) -> float:
-    """Return ``e = 1/2 + sqrt(1+kappa) nu beta/(1-beta)``: T1's denominator is 1 - L eta e.
+    """``e = 1/2 + sqrt(1+kappa) nu beta/(1-beta)``: T1's denominator is 1 - L eta e.
 
     Raises:
         ValueError: if momentum is not in [0, 1), nu not in [0, 1] or kappa not >= 0.
@@ -65,7 +62,7 @@ def constant_lr_limit(
     kappa: float | None = 1.0,
     optimizer: str = "nshb",
 ) -> float:
-    """Return the lr below which T1 holds: ``1 / (L (1/2 + sqrt(1+kappa) nu beta/(1-beta)))``.
+    """The lr below which T1 holds: ``1 / (L (1/2 + sqrt(1+kappa) nu beta/(1-beta)))``.
 
     ``kappa=None`` gives the limit over all kappa > 0 (kappa to 0).
 
@@ -81,23 +78,15 @@ def constant_lr_limit(
 
 
 def constant_lr_condition(
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    smoothness: float,
-    nu: float = 1.0,
-    kappa: float | None = 1.0,
-    steps: int | None = None,
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, smoothness: float, *, kappa: float | None = 1.0
 ) -> Admissibility:
-    """Say whether T1 applies: lr constant and below `constant_lr_limit`.
+    """Whether T1 applies: lr constant and below ``constant_lr_limit``.
 
-    >>> print(constant_lr_condition(0.1, 0.9, smoothness=1.0, steps=10))
+    >>> print(constant_lr_condition(Hyperparameters(0.1, 0.9, steps=10), 1.0))
     T1 (constant lr) does not apply: lr < 1/(L (1/2 + sqrt(1+kappa) nu beta/(1-beta))), step 0:
     0.1 against 0.0755977, 0.0244 too much
     """
-    steps = 1 if steps is None and is_one(lr) else steps
-    s = setting(lr, momentum, smoothness=smoothness, nu=nu, steps=steps, optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness, qhm=True)
     return _t1_condition(s, kappa)
 
 
@@ -110,56 +99,29 @@ def _t1_condition(s: Setting, kappa: float | None) -> Admissibility:
 
 
 def constant_lr_bound(
-    lr: float,
-    momentum: float,
-    batch_size: ArrayLike,
-    *,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
-    nu: float = 1.0,
-    kappa: float | None = 1.0,
-    steps: int | None = None,
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, constants: Constants, *, kappa: float | None = 1.0
 ) -> Array:
-    """Bound the average of E||grad f(theta_t)||^2 over the first T steps, for every T (T1).
+    """A bound on the average of E||grad f(theta_t)||^2 over the first T steps, for every T (T1).
 
     ``[Delta/(eta T) + (L eta/2) C sigma^2 mean(1/b_t)] / (1 - L eta e)`` with
     ``C = 1 + sqrt(1+kappa)/kappa nu beta/(1+beta)``, ``e = 1/2 + sqrt(1+kappa) nu beta/(1-beta)``.
     The minimum over t < T is at most that average. At momentum 0 it is the classical SGD bound.
 
     Args:
-        lr: constant step size eta (alpha with ``optimizer="shb"``).
-        momentum: beta in [0, 1).
-        batch_size: b_t, a number or one value a step; any sequence of positive numbers.
-        smoothness: L, Lipschitz constant of grad f.
-        variance: sigma^2, bound on the variance of a single-sample gradient.
-        initial_gap: Delta = f(theta_0) - f*.
-        nu: weight of the momentum in QHM's step; 1 is NSHB.
+        hyperparameters: of a run with constant lr and any batch sizes; also of QHM.
+        constants: L, sigma^2 and Delta of the loss.
         kappa: the split between momentum and noise; None takes the best one for every T.
-        steps: T, needed where lr and batch size are numbers.
-        optimizer: "nshb" or "shb".
 
     Returns:
         float64 (T,): entry T-1 bounds the average over steps 0..T-1, in squared gradient units.
 
     Raises:
-        ValueError: if T1 does not apply (see `constant_lr_condition`).
+        ValueError: if T1 does not apply (see ``constant_lr_condition``).
 
-    >>> constant_lr_bound(0.5, 0.0, 10, smoothness=1, variance=1, initial_gap=1, steps=2).round(4)
+    >>> constant_lr_bound(Hyperparameters(0.5, 0, 10, steps=2), Constants(1, 1, 1)).round(4)
     array([2.7   , 1.3667])
     """
-    s = setting(
-        lr,
-        momentum,
-        batch_size,
-        smoothness=smoothness,
-        variance=variance,
-        initial_gap=initial_gap,
-        nu=nu,
-        steps=steps,
-        optimizer=optimizer,
-    )
+    s = setting(hyperparameters, constants, qhm=True)
     _t1_condition(s, kappa).require()
     if float(s.lr[0]) == 0.0:
         return np.full(s.lr.size, np.inf)
@@ -175,12 +137,12 @@ def constant_lr_bound(
 
 
 def kappa_value(kappa: float) -> float:
-    """Return kappa as a float > 0."""
+    """The value of kappa as a float > 0."""
     return number("kappa", kappa, above=0, fix="or pass None for the best one")
 
 
 def _kappas(s: Setting) -> Array:
-    """Return kappas that cover the admissible range finely; each of them gives a valid bound."""
+    """Values of kappa that cover the admissible range finely; each of them gives a valid bound."""
     drag = s.smoothness * float(s.lr[0]) * s.nu * s.momentum / (1 - s.momentum)
     if drag == 0.0:
         return np.ones(1)
@@ -190,47 +152,34 @@ def _kappas(s: Setting) -> Array:
     return np.asarray(above_one * (above_one + 2))  # r^2 - 1, without cancellation
 
 
-def sgd_condition(lr: ArrayLike, *, smoothness: float, steps: int | None = None) -> Admissibility:
-    """Say whether `sgd_bound` applies: every lr below 2/L.
+def sgd_condition(hyperparameters: Hyperparameters, smoothness: float) -> Admissibility:
+    """Whether ``sgd_bound`` applies: every lr below 2/L, and momentum 0.
 
-    >>> sgd_condition([1.0, 2.5], smoothness=1.0).step
+    >>> sgd_condition(Hyperparameters([1.0, 2.5], 0.0), 1.0).step
     1
     """
-    steps = 1 if steps is None and is_one(lr) else steps
-    s = setting(lr, 0.0, smoothness=smoothness, steps=steps)
-    return judge(SGD, [Condition("lr < 2/L", s.lr, 2 / s.smoothness, strict=True)])
+    return _sgd_condition(for_condition(hyperparameters, smoothness))
 
 
-def sgd_bound(
-    lr: ArrayLike,
-    batch_size: ArrayLike,
-    *,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
-    steps: int | None = None,
-) -> Array:
-    """Bound the lr-weighted average of E||grad f(theta_t)||^2 for SGD under any lr < 2/L.
+def _sgd_condition(s: Setting) -> Admissibility:
+    without = Condition("momentum = 0", s.momentum, 0.0)
+    return judge(SGD, [without, Condition("lr < 2/L", s.lr, 2 / s.smoothness, strict=True)])
+
+
+def sgd_bound(hyperparameters: Hyperparameters, constants: Constants) -> Array:
+    """A bound on the lr-weighted average of E||grad f(theta_t)||^2 for SGD under any lr < 2/L.
 
     ``[2 Delta + L sigma^2 sum eta_t^2/b_t] / [(2 - L max eta) sum eta_t]``, for every horizon.
     Source: Oowada & Iiduka (2501.18164), Lemma 4, in flat space.
 
     Raises:
-        ValueError: if an lr reaches 2/L.
+        ValueError: if an lr reaches 2/L, or with momentum.
 
-    >>> sgd_bound(0.5, 10, smoothness=1, variance=1, initial_gap=1, steps=2).round(4)
+    >>> sgd_bound(Hyperparameters(0.5, 0, 10, steps=2), Constants(1, 1, 1)).round(4)
     array([2.7   , 1.3667])
     """
-    s = setting(
-        lr,
-        0.0,
-        batch_size,
-        smoothness=smoothness,
-        variance=variance,
-        initial_gap=initial_gap,
-        steps=steps,
-    )
-    sgd_condition(s.lr, smoothness=s.smoothness).require()
+    s = setting(hyperparameters, constants)
+    _sgd_condition(s).require()
     left = 2 - s.smoothness * np.maximum.accumulate(s.lr)
     noise = s.smoothness * np.cumsum(s.lr**2 * s.noise)
     return ratio_or_inf(2 * s.initial_gap + noise, left * np.cumsum(s.lr))

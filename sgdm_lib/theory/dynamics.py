@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._inputs import (
+from sgdm_lib.theory._inputs import (
     Array,
     ArrayLike,
     lr_unit,
@@ -20,15 +20,16 @@ from ._inputs import (
     numeric,
     position,
     positive,
-    setting,
     whole,
 )
+from sgdm_lib.theory.problems import Quadratic
+from sgdm_lib.theory.values import Constants, Hyperparameters, setting
 
 _CHUNK = 4096
 
 
 def _momentum_map(momentum: ArrayLike, optimizer: str) -> tuple[Array, Array]:
-    """Return momentum as an array in [0, 1) and the unit of lr that belongs to it."""
+    """Momentum as an array in [0, 1) and the unit of lr that belongs to it."""
     beta = numeric("momentum", momentum)
     if beta.size == 0 or not ((beta >= 0) & (beta < 1)).all():
         raise ValueError(f"momentum must lie in [0, 1), got {momentum!r}")
@@ -44,7 +45,7 @@ def spectral_radius(
     nu: float = 1.0,
     optimizer: str = "nshb",
 ) -> Array:
-    """Return the factor by which the error shrinks a step: largest root of z^2 - tr z + det.
+    """The factor by which the error shrinks a step: largest root of z^2 - tr z + det.
 
     At nu = 0 (SGD) it is |1 - h|: the other root, beta, belongs to the buffer, which the steps do
     not use.
@@ -75,10 +76,34 @@ def spectral_radius(
     return np.where(gap >= 0, real, np.sqrt(np.maximum(det, 0.0)))
 
 
+def zero_start_lag(curvature: float, lr: float, momentum: float) -> float:
+    """By how many steps NSHB on ``lambda x^2/2`` lags because its buffer starts empty.
+
+    With roots z_1 > z_2 of the recursion ``x_t = A z_1^t + B z_2^t``, A > 1; the lag is
+    ``log A / -log z_1``, for a small lr ``beta/(1-beta)``.
+
+    Raises:
+        ValueError: if the run oscillates: ``lambda eta (1-beta)`` at least ``(1 - sqrt(beta))^2``.
+
+    >>> round(zero_start_lag(0.001, 1.0, 0.9), 2)
+    9.14
+    """
+    beta = momentum_value(momentum)
+    h = number("curvature", curvature, above=0) * number("lr", lr, above=0) * (1 - beta)
+    if not 1e-9 < h < (1 - np.sqrt(beta)) ** 2:
+        raise ValueError(
+            f"lr must be such that curvature x lr x (1-momentum) = {h:.3g} is above 1e-9 and below "
+            f"{(1 - np.sqrt(beta)) ** 2:.3g}, got {lr!r}: choose another one"
+        )
+    slow = float(spectral_radius(curvature, lr, beta))
+    fast = beta / slow
+    return float(np.log((1 - h - fast) / (slow - fast)) / -np.log(slow))
+
+
 def stability_limit(
     momentum: ArrayLike, *, curvature: ArrayLike = 1.0, nu: float = 1.0, optimizer: str = "nshb"
 ) -> Array:
-    """Return the lr at which a quadratic turns unstable.
+    """The lr at which a quadratic turns unstable.
 
     QHM ``2 (1+beta) / (lambda (1+beta-2 nu beta))``, NSHB ``2 (1+beta)/((1-beta) lambda)``,
     SHB ``2 (1+beta)/lambda``, SGD ``2/lambda``.
@@ -101,7 +126,7 @@ def stationary_floor(
     nu: float = 1.0,
     optimizer: str = "nshb",
 ) -> Array:
-    """Return lim E||grad f(theta_t)||^2 at constant lr and batch on ``sum lambda_i x_i^2/2``.
+    """The limit of E||grad f(theta_t)||^2 at constant lr and batch on ``sum lambda_i x_i^2/2``.
 
     Per coordinate, with noise variance s = sigma^2/(d b), a = 1 - nu beta, c = beta (1-nu)::
 
@@ -138,55 +163,32 @@ def stationary_floor(
     return np.asarray(out.sum(-1))
 
 
-def exact_gradient_norms(
-    curvatures: ArrayLike,
-    start: ArrayLike,
-    lr: ArrayLike,
-    momentum: float,
-    batch_size: ArrayLike = 1.0,
-    *,
-    variance: float = 0.0,
-    nu: float = 1.0,
-    steps: int | None = None,
-    optimizer: str = "nshb",
-) -> Array:
-    """Return E||grad f(theta_t)||^2 for t = 0..T-1 on ``sum lambda_i x_i^2/2``, without sampling.
+def exact_gradient_norms(problem: Quadratic, hyperparameters: Hyperparameters) -> Array:
+    """E||grad f(theta_t)||^2 for t = 0..T-1 on ``sum lambda_i x_i^2/2``, without sampling.
 
     The second moments of (x, momentum buffer) obey a linear recursion; noise of variance
     sigma^2/(d b_t) enters every coordinate. SHB runs by its own rule, not through NSHB's.
 
     Args:
-        curvatures: lambda, (d,).
-        start: theta_0, a number or (d,).
-        lr: eta_t (alpha_t for SHB), a number or (T,).
-        momentum: beta in [0, 1).
-        batch_size: b_t, a number or (T,).
-        variance: sigma^2, total variance of a single-sample gradient.
-        nu: QHM's weight; 1 is NSHB.
-        steps: T, needed where lr and batch size are numbers.
-        optimizer: "nshb" or "shb".
+        problem: from ``quadratic_problem``: curvatures lambda, start theta_0, variance sigma^2.
+        hyperparameters: of the run; also of QHM.
 
     Returns:
         float64 (T,); inf from the step on at which a diverging run leaves the range of float64.
 
-    >>> exact_gradient_norms(1.0, 1.0, 0.5, 0.0, variance=0.4, steps=3).round(3)
+    >>> from sgdm_lib.theory import quadratic_problem
+    >>> problem = quadratic_problem(1.0, start=1.0, variance=0.4)
+    >>> exact_gradient_norms(problem, Hyperparameters(0.5, 0.0, steps=3)).round(3)
     array([1.   , 0.35 , 0.188])
     """
-    lam = np.atleast_1d(positive("curvatures", curvatures))
-    s = setting(
-        lr,
-        momentum,
-        batch_size,
-        smoothness=1.0,
-        variance=variance,
-        nu=nu,
-        steps=steps,
-        optimizer=optimizer,
-    )
+    if not isinstance(problem, Quadratic):
+        raise ValueError(f"problem must come from quadratic_problem, got {problem!r}")
+    lam = problem.curvatures
+    s = setting(hyperparameters, Constants(1.0, problem.variance, 0.0), qhm=True)
     rates, noise = s.lr * s.unit, s.noise / lam.size
-    gain = 1.0 if optimizer == "shb" else 1.0 - s.momentum
+    gain = 1.0 if hyperparameters.optimizer == "shb" else 1.0 - s.momentum
     moments = np.zeros((lam.size, 3, 1))  # E[x^2], E[x m], E[m^2]
-    moments[:, 0, 0] = position("start", start, lam.size) ** 2
+    moments[:, 0, 0] = problem.start**2
     out = np.empty(rates.size)
     for first in range(0, rates.size, _CHUNK):
         part = slice(first, first + _CHUNK)
@@ -201,7 +203,7 @@ def exact_gradient_norms(
 def _moment_maps(
     lam: Array, lr: Array, noise: Array, beta: float, nu: float, gain: float
 ) -> tuple[Array, Array]:
-    """Return per step the (d, 3, 3) map of the second moments and the (d, 3, 1) noise inflow."""
+    """Per step the (d, 3, 3) map of the second moments and the (d, 3, 1) noise inflow."""
     e = lr[:, None]
     shape = (lr.size, lam.size)
     m_x, m_m, m_g = gain * lam, beta, gain  # m' = m_m m + m_x x + m_g xi
@@ -227,7 +229,7 @@ def quadratic_path(
     nu: float = 1.0,
     optimizer: str = "nshb",
 ) -> Array:
-    """Return the noise-free iterates theta_0..theta_steps on a quadratic, (steps+1, d).
+    """The noise-free iterates theta_0..theta_steps on a quadratic, (steps+1, d).
 
     A diverging run ends in infinities.
 

@@ -4,24 +4,13 @@ from __future__ import annotations
 
 import math
 
-from ._inputs import LARGEST, flag, number, whole
+import numpy as np
 
-
-def sfo_exponent_stage_lengths(length_growth: float, batch_growth: float) -> float:
-    """Return p in ``N ~ eps^-p`` for stages of K_0 r^m steps at b_0 delta^m, constant lr.
-
-    ``2 (1 + max(log_r delta, log_delta r))``: 4, the best, at r = delta (up to a logarithm).
-
-    >>> sfo_exponent_stage_lengths(2, 2), sfo_exponent_stage_lengths(2, 4)
-    (4.0, 6.0)
-    """
-    r = math.log(number("length_growth", length_growth, above=1))
-    delta = math.log(number("batch_growth", batch_growth, above=1))
-    return 2 * (1 + max(delta / r, r / delta))
+from sgdm_lib.theory._inputs import LARGEST, ArrayLike, flag, number, positive, whole
 
 
 def sfo_exponent_lr_growth(lr_growth: float, batch_growth: float) -> float:
-    """Return p in ``N ~ eps^-p`` of the bound T2, for stages of equally many steps K.
+    """The exponent p in ``N ~ eps^-p`` of the bound T2, for stages of equally many steps K.
 
     The lr is multiplied by gamma, the batch by delta at each stage: ``2 ln delta/ln gamma`` for
     delta >= gamma^2, ``2 ln delta/(ln delta - ln gamma)`` for gamma < delta <= gamma^2, inf below:
@@ -29,7 +18,7 @@ def sfo_exponent_lr_growth(lr_growth: float, batch_growth: float) -> float:
 
     This is the algebra of the bound as the first lr goes to 0 and the first batch size stays the
     same: the number of stages grows without limit although the lr has a cap. For a given first lr
-    it describes at most the targets of `exponent_window`. Stages of equally many *epochs* have no
+    it describes at most the targets of ``exponent_window``. Stages of equally many *epochs* have no
     exponent: their bound stops falling.
 
     >>> sfo_exponent_lr_growth(2, 4), sfo_exponent_lr_growth(2, 8), sfo_exponent_lr_growth(2, 2)
@@ -43,13 +32,13 @@ def sfo_exponent_lr_growth(lr_growth: float, batch_growth: float) -> float:
 
 
 def optimal_batch_growth(lr_growth: float, *, known_target: bool = False) -> float:
-    """Return the batch growth that suits a lr growth gamma best in the bound T2.
+    """The batch growth that suits a lr growth gamma best in the bound T2.
 
     Two questions have two answers. For *every* target, one after the other, in a run whose first
-    batch size is fixed: delta = gamma^2, the smallest exponent (`sfo_exponent_lr_growth`). For *one
-    known* target, with the first batch size chosen for it: delta = gamma, because the SFO is least
-    for b_t proportional to eta_t (`tuned_batch_cost`); delta = gamma^2 then costs as much as a
-    constant batch size. Neither knows the cap of the lr (`growth_stage_limit`).
+    batch size is fixed: delta = gamma^2, the smallest exponent (``sfo_exponent_lr_growth``). For
+    *one known* target, with the first batch size chosen for it: delta = gamma, because the SFO is
+    least for b_t proportional to eta_t (``tuned_batch_cost``); delta = gamma^2 then costs as much
+    as a constant batch size. Neither knows the cap of the lr (``growth_stage_limit``).
 
     >>> optimal_batch_growth(1.5), optimal_batch_growth(1.5, known_target=True)
     (2.25, 1.5)
@@ -58,10 +47,34 @@ def optimal_batch_growth(lr_growth: float, *, known_target: bool = False) -> flo
     return gamma if flag("known_target", known_target) else gamma**2
 
 
+def log_slope(x: ArrayLike, y: ArrayLike, *, factor: float = 5.0) -> float:
+    """The slope of log y against log x over the last ``factor`` in x: the measured exponent.
+
+    Args:
+        x: positive and increasing, (n,).
+        y: positive, (n,).
+        factor: > 1; where x spans less, the slope is over all of it.
+
+    >>> round(log_slope([1, 10, 100], [3.0, 0.3, 0.03]), 6)
+    -1.0
+    """
+    log_x, log_y = (np.log(positive(name, value)) for name, value in (("x", x), ("y", y)))
+    if (
+        log_x.ndim != 1
+        or log_x.shape != log_y.shape
+        or not (np.diff(log_x, prepend=-1e9) > 0).all()
+    ):
+        raise ValueError(f"x and y must be of one length and x increase, got {x!r}, {y!r}")
+    first = max(log_x[-1] - math.log(number("factor", factor, above=1)), log_x[0])
+    if log_x.size < 2:
+        raise ValueError(f"x must have at least 2 values for a slope, got {x!r}")
+    return float((log_y[-1] - np.interp(first, log_x, log_y)) / (log_x[-1] - first))
+
+
 def exponent_window(
     lr_growth: float, stage_steps: int, largest_lr: float, *, smoothness: float, initial_gap: float
 ) -> tuple[float, float]:
-    """Return the targets (eps_low, eps_high) between which `sfo_exponent_lr_growth` says anything.
+    """The targets (eps_low, eps_high) between which ``sfo_exponent_lr_growth`` says anything.
 
     With stages of K steps and the lr at most eta_cap, ``sum eta_t <= K eta_cap gamma/(gamma-1)``,
     and T2 guarantees at best about ``Delta/sum eta_t``. A target of ``eps^2 = 2 L Delta`` or more
@@ -75,7 +88,7 @@ def exponent_window(
     Args:
         lr_growth: gamma > 1.
         stage_steps: K.
-        largest_lr: eta_cap, such as `constant_lr_limit`.
+        largest_lr: eta_cap, such as ``constant_lr_limit``.
         smoothness: L.
         initial_gap: Delta.
 

@@ -13,49 +13,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._inputs import (
+from sgdm_lib.theory._inputs import (
     Array,
-    ArrayLike,
-    Setting,
-    is_one,
     lr_unit,
     momentum_value,
     number,
     ratio_or_inf,
-    setting,
 )
-from .conditions import Admissibility, Condition, judge
+from sgdm_lib.theory.conditions import Admissibility, Condition, judge
+from sgdm_lib.theory.values import Constants, Hyperparameters, Setting, for_condition, setting
 
 T3 = "T3 (Lyapunov)"
 T3Q = "T3Q (non-increasing lr)"
 T3X = "T3x (weighted Lyapunov)"
 
 
-def _single(lr: ArrayLike, steps: int | None) -> int | None:
-    """A constant lr is judged over two steps, so that it may be used for any number of them."""
-    return 2 if steps is None and is_one(lr) else steps
-
-
-def lyapunov_condition(
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    smoothness: float,
-    steps: int | None = None,
-    optimizer: str = "nshb",
-) -> Admissibility:
-    """Say whether T3 applies: ``beta^2 eta_{t+1} <= eta_t (1 - L (1-beta) eta_t)`` for every t.
+def lyapunov_condition(hyperparameters: Hyperparameters, smoothness: float) -> Admissibility:
+    """Whether T3 applies: ``beta^2 eta_{t+1} <= eta_t (1 - L (1-beta) eta_t)`` for every t.
 
     At the last step ``L (1-beta) eta_{T-1} <= 1``. A constant lr needs eta <= (1+beta)/L; SHB
-    needs ``beta^2 alpha_{t+1} <= alpha_t (1 - L alpha_t)``.
+    needs ``beta^2 alpha_{t+1} <= alpha_t (1 - L alpha_t)``. An lr that is one number is judged over
+    two steps, so that it may be used for any number of them.
 
-    >>> print(lyapunov_condition([0.1, 0.13], 0.9, smoothness=1.0))
+    >>> print(lyapunov_condition(Hyperparameters([0.1, 0.13], 0.9), smoothness=1.0))
     T3 (Lyapunov) does not apply: lr growth: beta^2 lr[t+1] <= lr[t] (1 - L (1-beta) lr[t]),
     step 1: 0.1053 against 0.099, 0.0063 too much
-    >>> bool(lyapunov_condition([0.1, 0.12], 0.9, smoothness=1.0))
+    >>> bool(lyapunov_condition(Hyperparameters([0.1, 0.12], 0.9), smoothness=1.0))
     True
     """
-    s = setting(lr, momentum, smoothness=smoothness, steps=_single(lr, steps), optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness, steps=2)
     return _t3_condition(s)
 
 
@@ -72,51 +58,26 @@ def _t3_condition(s: Setting) -> Admissibility:
     return judge(T3, [grows, Condition(text, s.lr[-1:] * unit, last_limit, first_step=last_step)])
 
 
-def lyapunov_bound(
-    lr: ArrayLike,
-    momentum: float,
-    batch_size: ArrayLike,
-    *,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
-    steps: int | None = None,
-    optimizer: str = "nshb",
-) -> Array:
-    """Bound the lr-weighted average of E||grad f(theta_t)||^2 for any schedule with T3's growth.
+def lyapunov_bound(hyperparameters: Hyperparameters, constants: Constants) -> Array:
+    """A bound on the lr-weighted average of E||grad f||^2 for any schedule with T3's growth.
 
     ``[2 Delta/(1-beta) + sigma^2 sum eta_t/b_t] / sum eta_t``, for every horizon; SHB:
     ``[2 Delta + sigma^2 sum alpha_t/b_t] / sum alpha_t``.
 
     Args:
-        lr: eta_t (alpha_t with ``optimizer="shb"``), a number or one value a step.
-        momentum: beta in [0, 1).
-        batch_size: b_t, a number or one value a step.
-        smoothness: L, Lipschitz constant of grad f.
-        variance: sigma^2, bound on the variance of a single-sample gradient.
-        initial_gap: Delta = f(theta_0) - f*.
-        steps: T, needed where lr and batch size are numbers.
-        optimizer: "nshb" or "shb".
+        hyperparameters: lr, momentum and batch size of every step.
+        constants: L, sigma^2 and Delta of the loss.
 
     Returns:
         float64 (T,): entry T-1 bounds the average over steps 0..T-1.
 
     Raises:
-        ValueError: if T3 does not apply (see `lyapunov_condition`).
+        ValueError: if T3 does not apply (see ``lyapunov_condition``).
 
-    >>> lyapunov_bound(0.1, 0.9, 10, smoothness=1, variance=1, initial_gap=1, steps=2).round(6)
+    >>> lyapunov_bound(Hyperparameters(0.1, 0.9, 10, steps=2), Constants(1, 1, 1)).round(6)
     array([200.1, 100.1])
     """
-    s = setting(
-        lr,
-        momentum,
-        batch_size,
-        smoothness=smoothness,
-        variance=variance,
-        initial_gap=initial_gap,
-        steps=steps,
-        optimizer=optimizer,
-    )
+    s = setting(hyperparameters, constants)
     _t3_condition(s).require()
     bias = 2 * s.initial_gap / (1 - s.momentum)
     return ratio_or_inf(bias + np.cumsum(s.lr * s.noise), np.cumsum(s.lr))
@@ -125,7 +86,7 @@ def lyapunov_bound(
 def fastest_lr_growth(
     momentum: float, *, lr: float = 0.0, smoothness: float = 1.0, optimizer: str = "nshb"
 ) -> float:
-    """Return the largest factor by which T3 lets the lr grow in one step.
+    """The largest factor by which T3 lets the lr grow in one step.
 
     ``(1 - L (1-beta) eta) / beta^2``, for a small lr ``1/beta^2``; inf without momentum.
 
@@ -141,7 +102,7 @@ def fastest_lr_growth(
 
 
 def largest_momentum(growth: float) -> float:
-    """Return the momentum below which T3 lets a small lr grow by ``growth``: 1/sqrt(growth).
+    """The momentum below which T3 lets a small lr grow by ``growth``: 1/sqrt(growth).
 
     >>> round(largest_momentum(10 ** (1 / 9)), 4), round(largest_momentum(5 ** (1 / 9)), 4)
     (0.8799, 0.9145)
@@ -150,19 +111,14 @@ def largest_momentum(growth: float) -> float:
 
 
 def nonincreasing_lr_condition(
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    smoothness: float,
-    steps: int | None = None,
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, smoothness: float
 ) -> Admissibility:
-    """Say whether T3Q applies: lr never grows and lr[0] < 2/L (SHB: 2 (1-beta)/L).
+    """Whether T3Q applies: lr never grows and lr[0] < 2/L (SHB: 2 (1-beta)/L).
 
-    >>> nonincreasing_lr_condition([0.5, 0.4, 0.6], 0.9, smoothness=1.0).step
+    >>> nonincreasing_lr_condition(Hyperparameters([0.5, 0.4, 0.6], 0.9), 1.0).step
     2
     """
-    s = setting(lr, momentum, smoothness=smoothness, steps=_single(lr, steps), optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness, steps=2)
     return _t3q_condition(s)
 
 
@@ -173,45 +129,23 @@ def _t3q_condition(s: Setting) -> Admissibility:
     return judge(T3Q, [small, falls])
 
 
-def nonincreasing_lr_bound(
-    lr: ArrayLike,
-    momentum: float,
-    batch_size: ArrayLike,
-    *,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
-    steps: int | None = None,
-    optimizer: str = "nshb",
-) -> Array:
-    """Bound the lr-weighted average of E||grad f||^2 for every non-increasing lr < 2/L (T3Q).
+def nonincreasing_lr_bound(hyperparameters: Hyperparameters, constants: Constants) -> Array:
+    """A bound on the lr-weighted average of E||grad f||^2 for every non-increasing lr < 2/L (T3Q).
 
     ``[Q Delta/(1-beta) + (Q-1) sigma^2 sum eta_t/b_t] / sum eta_t`` for every horizon, with
     ``Q = 2 beta + (1-beta)/(1 - L eta_0/2)``, which is at most 2 exactly for L eta_0 <= 1. At
     momentum 0 and a constant lr it is the classical SGD bound.
 
-    Args: as in `lyapunov_bound`.
-
     Returns:
         float64 (T,): the bound for every horizon.
 
     Raises:
-        ValueError: if T3Q does not apply (see `nonincreasing_lr_condition`).
+        ValueError: if T3Q does not apply (see ``nonincreasing_lr_condition``).
 
-    >>> nonincreasing_lr_bound(1.9, 0.9, 10, smoothness=1, variance=1, initial_gap=1,
-    ...                        steps=2).round(3)
+    >>> nonincreasing_lr_bound(Hyperparameters(1.9, 0.9, 10, steps=2), Constants(1, 1, 1)).round(3)
     array([20.28, 10.28])
     """
-    s = setting(
-        lr,
-        momentum,
-        batch_size,
-        smoothness=smoothness,
-        variance=variance,
-        initial_gap=initial_gap,
-        steps=steps,
-        optimizer=optimizer,
-    )
+    s = setting(hyperparameters, constants)
     _t3q_condition(s).require()
     q = 2 * s.momentum + (1 - s.momentum) / (1 - s.smoothness * float(s.lr[0]) / 2)
     bias = q * s.initial_gap / (1 - s.momentum)

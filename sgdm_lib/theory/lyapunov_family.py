@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._inputs import Array, ArrayLike, Setting, is_one, number, setting
-from .conditions import Admissibility, Condition, constant, judge
-from .lyapunov import T3X
+from sgdm_lib.theory._inputs import Array, number
+from sgdm_lib.theory.conditions import Admissibility, Condition, constant, judge
+from sgdm_lib.theory.lyapunov import T3X
+from sgdm_lib.theory.values import Constants, Hyperparameters, Setting, for_condition, setting
 
 
-def weight_interval(
-    lr: float, momentum: float, *, smoothness: float, optimizer: str = "nshb"
-) -> tuple[float, float]:
-    """Return the open interval of admissible weights x; (nan, nan) where there is none.
+def weight_interval(hyperparameters: Hyperparameters, smoothness: float) -> tuple[float, float]:
+    """The open interval of admissible weights x; (nan, nan) where there is none.
 
     ``x = [1 + w -+ sqrt((1-w)^2 - beta^2)] / 2`` with ``w = (1-beta) L eta/2``: the roots of
     ``4 P D = 0``. It is non-empty exactly for L eta < 2, whatever the momentum.
 
-    >>> low, high = weight_interval(1.0, 0.5, smoothness=1.0)
+    >>> low, high = weight_interval(Hyperparameters(1.0, 0.5), smoothness=1.0)
     >>> round(low, 4), round(high, 4)
     (0.3455, 0.9045)
     """
-    s = setting(lr, momentum, smoothness=smoothness, steps=1, optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness)
     return _interval(s)
 
 
@@ -38,25 +37,18 @@ def _interval(s: Setting) -> tuple[float, float]:
 
 
 def lyapunov_family_condition(
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    smoothness: float,
-    x: float | None = None,
-    steps: int | None = None,
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, smoothness: float, *, x: float | None = None
 ) -> Admissibility:
-    """Say whether T3x applies: constant lr, ``P > 0`` and ``D > 0``; for the best x, lr < 2/L.
+    """Whether T3x applies: constant lr, ``P > 0`` and ``D > 0``; for the best x, lr < 2/L.
 
     ``P = (1+beta) x - L eta/2``, ``D = (1-beta)(1-x) - beta^2 (2x-1)^2/(4P)``.
 
-    >>> bool(lyapunov_family_condition(1.99, 0.9, smoothness=1.0))
+    >>> bool(lyapunov_family_condition(Hyperparameters(1.99, 0.9), 1.0))
     True
-    >>> lyapunov_family_condition(1.95, 0.9, smoothness=1.0, x=0.5).condition
+    >>> lyapunov_family_condition(Hyperparameters(1.95, 0.9), 1.0, x=0.5).condition
     'P > 0: L eta/2 < (1+beta) x'
     """
-    steps = 1 if steps is None and is_one(lr) else steps
-    s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness)
     return _t3x_condition(s, x)
 
 
@@ -86,53 +78,29 @@ def _t3x_condition(s: Setting, x: float | None) -> Admissibility:
 
 
 def lyapunov_family_bound(
-    lr: float,
-    momentum: float,
-    batch_size: ArrayLike,
-    *,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
-    x: float | None = None,
-    steps: int | None = None,
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, constants: Constants, *, x: float | None = None
 ) -> Array:
-    """Bound the average of E||grad f(theta_t)||^2 for a constant lr below 2/L (T3x).
+    """A bound on the average of E||grad f(theta_t)||^2 for a constant lr below 2/L (T3x).
 
-    ``[Delta/(eta T) + (1-beta) x sigma^2 mean(1/b_t)] / D``, D as in `lyapunov_family_condition`.
+    ``[Delta/(eta T) + (1-beta) x sigma^2 mean(1/b_t)] / D``, D as in ``lyapunov_family_condition``.
     At x = 1/2 it is T3. As lr goes to 0 its best floor is beta^2 sigma^2/b, not 0.
 
     Args:
-        lr: constant step size eta (alpha with ``optimizer="shb"``).
-        momentum: beta in [0, 1).
-        batch_size: b_t, a number or one value a step.
-        smoothness: L, Lipschitz constant of grad f.
-        variance: sigma^2, bound on the variance of a single-sample gradient.
-        initial_gap: Delta = f(theta_0) - f*.
+        hyperparameters: of a run with constant lr and any batch sizes.
+        constants: L, sigma^2 and Delta of the loss.
         x: the weight; None takes the best one for every horizon.
-        steps: T, needed where lr and batch size are numbers.
-        optimizer: "nshb" or "shb".
 
     Returns:
         float64 (T,): the bound for every horizon.
 
     Raises:
-        ValueError: if T3x does not apply (see `lyapunov_family_condition`).
+        ValueError: if T3x does not apply (see ``lyapunov_family_condition``).
 
-    >>> lyapunov_family_bound(0.1, 0.9, 10, smoothness=1, variance=1, initial_gap=1, x=0.5,
-    ...                       steps=2).round(6)
+    >>> run = Hyperparameters(0.1, 0.9, 10, steps=2)
+    >>> lyapunov_family_bound(run, Constants(1, 1, 1), x=0.5).round(6)
     array([200.1, 100.1])
     """
-    s = setting(
-        lr,
-        momentum,
-        batch_size,
-        smoothness=smoothness,
-        variance=variance,
-        initial_gap=initial_gap,
-        steps=steps,
-        optimizer=optimizer,
-    )
+    s = setting(hyperparameters, constants)
     _t3x_condition(s, x).require()
     if s.lr[0] == 0.0:
         return np.full(s.lr.size, np.inf)
@@ -156,7 +124,7 @@ def _value(s: Setting, x: Array, bias: Array, noise: Array) -> Array:
 
 
 def _stationary(s: Setting, bias: Array, noise: Array) -> list[Array]:
-    """Return the zeros of the bound's derivative in x: it is a ratio of two quadratics.
+    """The zeros of the bound's derivative in x: it is a ratio of two quadratics.
 
     bound = 4 P (bias + x noise) / q with ``q = -4x^2 + 4(1+w)x - 4w - beta^2 = 4 P D``.
     """

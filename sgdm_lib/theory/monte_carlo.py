@@ -4,45 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import checks
-from ._inputs import Array, ArrayLike, entries, nonnegative, setting, whole
-from .problems import Problem, checked
+from sgdm_lib import checks
+from sgdm_lib.theory._inputs import Array, ArrayLike, entries, nonnegative, whole
+from sgdm_lib.theory.problems import Problem, checked
+from sgdm_lib.theory.values import Constants, Hyperparameters, setting
 
 
 def simulate(
-    problem: Problem,
-    lr: ArrayLike,
-    momentum: float,
-    batch_size: ArrayLike = 1.0,
-    *,
-    nu: float = 1.0,
-    steps: int | None = None,
-    optimizer: str = "nshb",
-    runs: int = 200,
-    seed: int = 0,
+    problem: Problem, hyperparameters: Hyperparameters, *, runs: int = 200, seed: int = 0
 ) -> Array:
-    """Return ||grad f(theta_t)||^2 of independent runs, (T, runs).
-
-    ``m_t = beta m_{t-1} + (1-beta) g_t`` (SHB: ``beta m_{t-1} + g_t``), m_{-1} = 0,
-    ``theta_{t+1} = theta_t - eta_t [(1-nu) g_t + nu m_t]``.
+    """The values ||grad f(theta_t)||^2 of independent runs, (T, runs).
 
     Args:
-        problem: from `sgdm_lib.theory.problems`.
-        lr: eta_t (alpha_t for SHB), a number or (T,).
-        momentum: beta in [0, 1).
-        batch_size: b_t, a number or (T,); whole numbers for finite sums.
-        nu: QHM's weight; 1 is NSHB.
-        steps: T, needed where lr and batch size are numbers.
-        optimizer: "nshb" or "shb".
+        problem: from ``sgdm_lib.theory.problems``.
+        hyperparameters: of the runs, also of QHM; finite sums take whole batch sizes.
         runs: number of independent runs.
         seed: of the generator; the same seed gives the same numbers.
 
     >>> from sgdm_lib.theory.problems import quadratic_problem
-    >>> simulate(quadratic_problem([1.0], start=1.0), 0.5, 0.0, steps=3, runs=1).ravel()
+    >>> problem = quadratic_problem([1.0], start=1.0)
+    >>> simulate(problem, Hyperparameters(0.5, 0.0, steps=3), runs=1).ravel()
     array([1.    , 0.25  , 0.0625])
     """
-    s = setting(lr, momentum, batch_size, smoothness=1.0, nu=nu, steps=steps, optimizer=optimizer)
-    rates, gain = s.lr * s.unit, 1.0 if optimizer == "shb" else 1.0 - s.momentum
+    s = setting(hyperparameters, Constants(1.0, 0.0, 0.0), qhm=True)
+    gain = 1.0 if hyperparameters.optimizer == "shb" else 1.0 - s.momentum
+    rates = s.lr * s.unit
     rng = np.random.default_rng(checks.integer("seed", seed, at_least=0))
     runs = whole("runs", runs)
     x = np.tile(checked(problem).start, (runs, 1))
@@ -59,7 +45,7 @@ def simulate(
 
 
 def running_average(norms: ArrayLike, weights: ArrayLike = 1.0) -> Array:
-    """Return ``sum_{t<T} w_t a_t / sum_{t<T} w_t`` for every T along the first axis.
+    """``sum_{t<T} w_t a_t / sum_{t<T} w_t`` for every T along the first axis.
 
     Where the weights sum to 0 so far, the first value stands.
 
@@ -91,7 +77,7 @@ def running_average(norms: ArrayLike, weights: ArrayLike = 1.0) -> Array:
 
 
 def mean_and_error(norms: Array, weights: ArrayLike = 1.0) -> tuple[Array, Array]:
-    """Return the running weighted average over the runs and its standard error, each (T,).
+    """The running weighted average over the runs and its standard error, each (T,).
 
     >>> mean, error = mean_and_error(np.array([[1.0, 3.0]]))
     >>> mean, error

@@ -13,8 +13,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from ..checks import integer
-from ._inputs import Array, ArrayLike, flag, number, position, positive, whole
+from sgdm_lib.checks import integer
+from sgdm_lib.theory._inputs import Array, ArrayLike, flag, number, position, positive, whole
+from sgdm_lib.theory.values import Constants
 
 
 @runtime_checkable
@@ -42,30 +43,31 @@ class Problem(Protocol):
         ...
 
     def value(self, x: Array) -> Array:
-        """Return f at every row of x."""
+        """The value f at every row of x."""
         ...
 
     def gradient(self, x: Array) -> Array:
-        """Return grad f at every row of x."""
+        """The gradient of f at every row of x."""
         ...
 
     def noise(self, rng: np.random.Generator, x: Array, batch_size: float) -> Array:
-        """Return one mini-batch gradient error for every row of x."""
+        """One mini-batch gradient error for every row of x."""
         ...
 
 
-def initial_gap(problem: Problem) -> float:
-    """Return Delta = f(theta_0) - f*.
+def constants(problem: Problem) -> Constants:
+    """L, sigma^2 and ``Delta = f(theta_0) - f*`` of a problem.
 
-    >>> initial_gap(quadratic_problem([1.0, 3.0], start=1.0))
-    2.0
+    >>> constants(quadratic_problem([1.0, 3.0], start=1.0, variance=4.0))
+    Constants(smoothness=3.0, variance=4.0, initial_gap=2.0)
     """
     problem = checked(problem)
-    return float(problem.value(problem.start[None])[0]) - problem.minimum
+    gap = float(problem.value(problem.start[None])[0]) - problem.minimum
+    return Constants(problem.smoothness, problem.variance, gap)
 
 
 def checked(problem: Problem) -> Problem:
-    """Return the problem if it offers what `Problem` names."""
+    """The problem if it offers what ``Problem`` names."""
     if not isinstance(problem, Problem):
         raise ValueError(
             f"problem must be one of sgdm_lib.theory's, got {problem!r}: "
@@ -75,7 +77,7 @@ def checked(problem: Problem) -> Problem:
 
 
 def _gaussian(rng: np.random.Generator, x: Array, variance: float) -> Array:
-    """Return isotropic noise whose squared norm has mean ``variance``."""
+    """Isotropic noise whose squared norm has mean ``variance``."""
     return rng.standard_normal(x.shape) * math.sqrt(variance / x.shape[-1])
 
 
@@ -90,26 +92,26 @@ class Quadratic:
 
     @property
     def smoothness(self) -> float:
-        """Return L, the largest curvature."""
+        """L, the largest curvature."""
         return float(self.curvatures.max())
 
     def value(self, x: Array) -> Array:
-        """Return f."""
+        """The function f."""
         return 0.5 * (x * x) @ self.curvatures
 
     def gradient(self, x: Array) -> Array:
-        """Return lambda_i x_i."""
+        """The gradient lambda_i x_i."""
         return self.curvatures * x
 
     def noise(self, rng: np.random.Generator, x: Array, batch_size: float) -> Array:
-        """Return Gaussian noise."""
+        """Gaussian noise."""
         return _gaussian(rng, x, self.variance / batch_size)
 
 
 def quadratic_problem(
     curvatures: ArrayLike, *, start: ArrayLike = 1.0, variance: float = 0.0
 ) -> Quadratic:
-    """Make a quadratic of any positive spectrum; exact moments: `theory.exact_gradient_norms`.
+    """A quadratic of any positive spectrum; exact moments: ``theory.exact_gradient_norms``.
 
     >>> quadratic_problem([0.1, 2.0]).smoothness
     2.0
@@ -133,20 +135,20 @@ class Cosine:
 
     @property
     def smoothness(self) -> float:
-        """Return L = a + k w^2."""
+        """L = a + k w^2."""
         return self.slope + self.height * self.frequency**2
 
     def value(self, x: Array) -> Array:
-        """Return f."""
+        """The function f."""
         wave = self.height * (1 - np.cos(self.frequency * x))
         return np.asarray((0.5 * self.slope * x * x + wave).sum(-1))
 
     def gradient(self, x: Array) -> Array:
-        """Return a x + k w sin(w x)."""
+        """The gradient a x + k w sin(w x)."""
         return self.slope * x + self.height * self.frequency * np.sin(self.frequency * x)
 
     def noise(self, rng: np.random.Generator, x: Array, batch_size: float) -> Array:
-        """Return Gaussian noise."""
+        """Gaussian noise."""
         return _gaussian(rng, x, self.variance / batch_size)
 
 
@@ -159,7 +161,7 @@ def cosine_problem(
     height: float = 0.5,
     frequency: float = 2.0,
 ) -> Cosine:
-    """Make the cosine-perturbed quadratic.
+    """The cosine-perturbed quadratic.
 
     >>> cosine_problem().smoothness
     2.2
@@ -181,7 +183,7 @@ def _batch_size(batch_size: float, n: int, replacement: bool) -> int:
 def _chosen(
     rng: np.random.Generator, runs: int, n: int, batch_size: int, replacement: bool
 ) -> Array:
-    """Return (runs, n): how often each sample is in the batch, divided by the batch size."""
+    """(runs, n): how often each sample is in the batch, divided by the batch size."""
     if replacement:
         return rng.multinomial(batch_size, np.full(n, 1 / n), size=runs) / batch_size
     counts = np.zeros((runs, n))
@@ -209,19 +211,19 @@ class RationalSum:
 
     @property
     def variance(self) -> float:
-        """Return sigma^2 = mean ||a_i||^2."""
+        """The variance sigma^2 = mean ||a_i||^2."""
         return float((self.tilts**2).sum(1).mean())
 
     def value(self, x: Array) -> Array:
-        """Return f; the tilts cancel."""
+        """The function f; the tilts cancel."""
         return np.asarray((x * x / (1 + x * x)).sum(-1))
 
     def gradient(self, x: Array) -> Array:
-        """Return 2 x/(1+x^2)^2."""
+        """The gradient 2 x/(1+x^2)^2."""
         return 2 * x / (1 + x * x) ** 2
 
     def noise(self, rng: np.random.Generator, x: Array, batch_size: float) -> Array:
-        """Return the mean tilt of a really sampled batch."""
+        """The mean tilt of a really sampled batch."""
         b = _batch_size(batch_size, len(self.tilts), self.replacement)
         return _chosen(rng, len(x), len(self.tilts), b, self.replacement) @ self.tilts
 
@@ -235,7 +237,7 @@ def rational_problem(
     replacement: bool = True,
     seed: int = 1,
 ) -> RationalSum:
-    """Make the finite sum with tilts drawn once from ``seed`` and scaled to the given variance.
+    """The finite sum with tilts drawn once from ``seed`` and scaled to the given variance.
 
     >>> round(rational_problem(3, 20, variance=4.0).variance, 9)
     4.0
@@ -265,12 +267,12 @@ class RobustRegression:
 
     @property
     def smoothness(self) -> float:
-        """Return the bound on L."""
+        """The bound on L."""
         return 2 * float(np.linalg.eigvalsh(self.inputs.T @ self.inputs / len(self.inputs))[-1])
 
     @property
     def variance(self) -> float:
-        """Return the bound on sigma^2."""
+        """The bound on sigma^2."""
         return 27 / 64 * float((self.inputs**2).sum(1).mean())
 
     def _slopes(self, x: Array) -> Array:
@@ -278,16 +280,16 @@ class RobustRegression:
         return 2 * r / (1 + r * r) ** 2
 
     def value(self, x: Array) -> Array:
-        """Return f."""
+        """The function f."""
         r = x @ self.inputs.T - self.targets
         return np.asarray((r * r / (1 + r * r)).mean(-1))
 
     def gradient(self, x: Array) -> Array:
-        """Return mean phi'(r_i) w_i."""
+        """The gradient, mean phi'(r_i) w_i."""
         return self._slopes(x) @ self.inputs / len(self.inputs)
 
     def noise(self, rng: np.random.Generator, x: Array, batch_size: float) -> Array:
-        """Return the gradient of a really sampled batch minus the gradient."""
+        """The gradient of a really sampled batch minus the gradient."""
         n = len(self.inputs)
         b = _batch_size(batch_size, n, self.replacement)
         share = _chosen(rng, len(x), n, b, self.replacement) - 1 / n
@@ -297,7 +299,7 @@ class RobustRegression:
 def regression_problem(
     dim: int = 8, n: int = 120, *, replacement: bool = True, seed: int = 2
 ) -> RobustRegression:
-    """Make a regression with a tenth of outliers, drawn once from ``seed``; starts at 0.
+    """A regression with a tenth of outliers, drawn once from ``seed``; starts at 0.
 
     >>> regression_problem().inputs.shape
     (120, 8)

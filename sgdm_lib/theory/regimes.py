@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from ..checks import choice
-from ._inputs import LARGEST, Array, momentum_value, number, whole
-from .lyapunov import lyapunov_condition
+from sgdm_lib.checks import choice
+from sgdm_lib.theory._inputs import LARGEST, Array, momentum_value, number, whole
+from sgdm_lib.theory.lyapunov import lyapunov_condition
+from sgdm_lib.theory.values import Constants, Hyperparameters, setting
 
 
 def staged(first: float, growth: float, stages: int, stage_steps: int) -> Array:
-    """Return ``first * growth^m`` for m = 0..stages-1, each held for ``stage_steps`` steps.
+    """``first * growth^m`` for m = 0..stages-1, each held for ``stage_steps`` steps.
 
     >>> staged(8, 2, 3, 2)
     array([ 8.,  8., 16., 16., 32., 32.])
@@ -30,20 +32,10 @@ def staged(first: float, growth: float, stages: int, stage_steps: int) -> Array:
     return np.repeat(levels, stage_steps)
 
 
-def inverse_sum_stages(batch_size: float, growth: float, stage_steps: float) -> float:
-    """Bound sum 1/b_t over all stages of at most K steps at b_0 delta^m: K delta/((delta-1) b_0).
-
-    >>> inverse_sum_stages(8, 2, 100)
-    25.0
-    """
-    b, delta = number("batch_size", batch_size, above=0), number("growth", growth, above=1)
-    return number("stage_steps", stage_steps, above=0) * delta / ((delta - 1) * b)
-
-
 def steps_epochs(
     batch_size: float, growth: float, epochs: float, n_train: float, stages: int
 ) -> float:
-    """Bound the steps of stages of E epochs: ``(n E/b_0) delta/(delta-1) + E stages``.
+    """A bound on the steps of stages of E epochs: ``(n E/b_0) delta/(delta-1) + E stages``.
 
     The batch size of stage m is b_0 delta^m. An epoch at batch size b has ceil(n/b) steps.
 
@@ -58,36 +50,28 @@ def steps_epochs(
 def hierarchy_bound(
     case: str,
     stages: int,
+    hyperparameters: Hyperparameters,
+    constants: Constants,
     *,
-    lr: float,
-    momentum: float,
-    batch_size: float,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
     stage_steps: int,
     lr_growth: float = 1.0,
     batch_growth: float = 1.0,
     mean_lr_factor: float = 1.0,
 ) -> float:
-    """Bound the lr-weighted average of E||grad f||^2 in closed form after ``stages`` stages (T3).
+    """A closed-form bound on the lr-weighted average of E||grad f||^2 after ``stages`` stages (T3).
 
     T3 must apply: in (i) and (ii), where the lr stays or falls, lr <= (1+beta)/L; in (iii) at most
-    `growth_stage_limit` jumps. With S = sum eta_t: (i) constant batch ``2 Delta/((1-beta) S) +
+    ``growth_stage_limit`` jumps. With S = sum eta_t: (i) constant batch ``2 Delta/((1-beta) S) +
     sigma^2/b``; (ii) growing batch, lr at most eta_0, ``[2 Delta/(1-beta) + sigma^2 eta_0 K
     delta/(b_0 (delta-1))] / S``; (iii) both grow, gamma < delta, ``[2 Delta/(1-beta) + sigma^2
     eta_0 K/(b_0 (1-gamma/delta))] / S`` with ``S = eta_0 K (gamma^stages - 1)/(gamma-1)``. The
-    regimes are Kondo & Iiduka's, the constants those of `lyapunov_bound`.
+    regimes are Kondo & Iiduka's, the constants those of ``lyapunov_bound``.
 
     Args:
         case: "i", "ii" or "iii".
         stages: number of stages (M + 1), of K = ``stage_steps`` steps.
-        lr: eta_0.
-        momentum: beta.
-        batch_size: b_0.
-        smoothness: L.
-        variance: sigma^2.
-        initial_gap: Delta.
+        hyperparameters: of the first stage: eta_0, beta, b_0, one number each.
+        constants: L, sigma^2 and Delta of the loss.
         stage_steps: K.
         lr_growth: gamma, for (iii).
         batch_growth: delta, for (ii) and (iii).
@@ -96,39 +80,42 @@ def hierarchy_bound(
     Raises:
         ValueError: if T3 does not apply to the lr, or a value is out of its range.
 
-    >>> constants = dict(lr=0.1, momentum=0.9, batch_size=8, smoothness=1, variance=1,
-    ...                  initial_gap=1, stage_steps=100)
-    >>> [round(hierarchy_bound("i", m, **constants), 4) for m in (1, 10, 1000)]
+    >>> run = (Hyperparameters(0.1, 0.9, 8), Constants(1, 1, 1))
+    >>> [round(hierarchy_bound("i", m, *run, stage_steps=100), 4) for m in (1, 10, 1000)]
     [2.125, 0.325, 0.127]
-    >>> [round(hierarchy_bound("ii", m, batch_growth=2, **constants), 4) for m in (1, 10, 1000)]
+    >>> grows = {"stage_steps": 100, "batch_growth": 2}
+    >>> [round(hierarchy_bound("ii", m, *run, **grows), 4) for m in (1, 10, 1000)]
     [2.25, 0.225, 0.0023]
     """
     choice("case", case, ("i", "ii", "iii"))
-    rate, b = number("lr", lr, above=0), number("batch_size", batch_size, above=0)
+    s = setting(hyperparameters, constants, steps=1)
+    if np.ndim(hyperparameters.lr) or np.ndim(hyperparameters.batch_size):
+        raise ValueError("lr and batch_size must be numbers: give those of the first stage")
+    rate, b = number("lr", float(s.lr[0]), above=0), float(s.batch_size[0])
     k, m = whole("stage_steps", stage_steps), whole("stages", stages)
-    lyapunov_condition(rate, momentum, smoothness=smoothness).require()
-    bias = 2 * number("initial_gap", initial_gap, at_least=0) / (1 - momentum_value(momentum))
-    s2 = number("variance", variance, at_least=0)
+    lyapunov_condition(replace(hyperparameters, steps=None), s.smoothness).require()
+    bias, s2 = 2 * s.initial_gap / (1 - s.momentum), s.variance
     share = number("mean_lr_factor", mean_lr_factor, above=0, at_most=1)
     if case == "iii":
         gamma = number("lr_growth", lr_growth, above=1)
         delta = number("batch_growth", batch_growth, above=gamma, fix="(iii) needs gamma < delta")
-        most = growth_stage_limit(rate, gamma, momentum, smoothness=smoothness)
+        most = growth_stage_limit(rate, gamma, s.momentum, smoothness=s.smoothness)
         if m - 1 > most:
             raise ValueError(
                 f"stages must be at most {most + 1} in (iii), got {m}: T3 lets the lr grow "
-                f"{gamma:g}-fold {most} times from {rate:g}; take fewer or start lower"
+                f"{gamma:g}-fold {most} times from {rate * s.unit:g}; take fewer or start lower"
             )
         total = rate * k * (gamma**m - 1) / (gamma - 1)
         return (bias + s2 * rate * k / (b * (1 - gamma / delta))) / total
     total = rate * k * m * share
     if case == "i":
         return bias / total + s2 / b
-    return (bias + s2 * rate * inverse_sum_stages(b, batch_growth, k)) / total
+    delta = number("batch_growth", batch_growth, above=1)
+    return (bias + s2 * rate * k * delta / ((delta - 1) * b)) / total
 
 
 def decay_noise_factor(shape: str, power: float = 1.0) -> float:
-    """Return ``sum eta_t^2 / (eta_0 sum eta_t)`` of a schedule that decays to 0, for long horizons.
+    """``sum eta_t^2 / (eta_0 sum eta_t)`` of a schedule that decays to 0, for long horizons.
 
     Cosine 3/4; ``(1 - t/T)^p``: (p+1)/(2p+1). It multiplies the floor at constant batch.
 
@@ -141,7 +128,7 @@ def decay_noise_factor(shape: str, power: float = 1.0) -> float:
 
 
 def growth_stage_limit(lr: float, growth: float, momentum: float, *, smoothness: float) -> int:
-    """Return how many times T3 lets the lr be multiplied by ``growth`` from ``lr`` (NSHB).
+    """How many times T3 lets the lr be multiplied by ``growth`` from ``lr`` (NSHB).
 
     The jump to stage m >= 1 needs ``L (1-beta) eta_0 gamma^(m-1) <= 1 - beta^2 gamma``, the last
     stage ``L (1-beta) eta_0 gamma^M <= 1 - beta^2``: the exponential regime ends after M jumps.
@@ -165,7 +152,7 @@ def growth_stage_limit(lr: float, growth: float, momentum: float, *, smoothness:
 
 
 def growth_penalty(growth: float, stages: int) -> float:
-    """Return the bias of a growing lr divided by that of its final value used from the start.
+    """The bias of a growing lr divided by that of its final value used from the start.
 
     ``(M+1) gamma^M (gamma-1)/(gamma^(M+1)-1)``, about ``(M+1)(gamma-1)/gamma``, M + 1 = stages.
 

@@ -8,6 +8,7 @@ import pytest
 
 from sgdm_lib import theory
 from sgdm_lib.book import play
+from sgdm_lib.theory import Constants, Hyperparameters
 
 mpl.use("agg")
 WIDGETS = {
@@ -116,14 +117,8 @@ def test_bounds_are_the_librarys(
     put(page, batch_growth=batch_growth, momentum=momentum, variance=variance)
     lr, variance = (float(page.evaluate(SHOWN, name)) for name in ("lr", "variance"))
     sizes = schedule(batch_shape, 16.0, batch_growth)
-    found = theory.guarantees(
-        schedule(lr_shape, lr, lr_growth),
-        momentum,
-        sizes,
-        smoothness=1,
-        variance=variance,
-        initial_gap=1,
-    )
+    run = Hyperparameters(schedule(lr_shape, lr, lr_growth), momentum, sizes)
+    found = theory.guarantees(run, Constants(1, variance, 1))
     assert page.evaluate(VALUE, "sfo") == pytest.approx(sizes.sum())
     for name, answer in found.items():
         value, text = page.evaluate(VALUE, name), page.evaluate(TEXT, name)

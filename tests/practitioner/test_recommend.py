@@ -14,6 +14,7 @@ from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.recommend import GrowthGuarantee, recommend
 from sgdm_lib.schedules import Piecewise, StageGrowth, from_dict
 from sgdm_lib.study import papers
+from sgdm_lib.theory import Constants, Hyperparameters
 
 
 @st.composite
@@ -63,7 +64,8 @@ def test_properties(wish):
 def applies(plan, optimizer, smoothness):
     lr = lr_of_every_step(plan)
     momentum = plan.at(0)["momentum"]
-    return theory.lyapunov_condition(lr, momentum, smoothness=smoothness, optimizer=optimizer)
+    run = Hyperparameters(lr, momentum, optimizer=optimizer)
+    return theory.lyapunov_condition(run, smoothness)
 
 
 @given(wishes())
@@ -82,15 +84,9 @@ def test_bound_is_the_theorems(optimizer):
         n_train=500, epochs=12, batch_size=4, largest_batch_size=64, lr=0.05, optimizer=optimizer
     ).plan
     own = GrowthGuarantee(plan, optimizer)
-    bound = theory.lyapunov_bound(
-        lr_of_every_step(plan),
-        0.9,
-        np.repeat(plan.batch_sizes, plan.steps),
-        smoothness=own.smoothness_limit / 2,
-        variance=7.0,
-        initial_gap=3.0,
-        optimizer=optimizer,
-    )[-1]
+    sizes = np.repeat(plan.batch_sizes, plan.steps)
+    run = Hyperparameters(lr_of_every_step(plan), 0.9, sizes, optimizer=optimizer)
+    bound = theory.lyapunov_bound(run, Constants(own.smoothness_limit / 2, 7.0, 3.0))[-1]
     assert own.distance * 3 + own.noise * 7 == pytest.approx(bound, rel=1e-12)
 
 

@@ -10,30 +10,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgdm_lib import theory
+from sgdm_lib.theory import Constants, Hyperparameters
 
 FEW = settings(deadline=None, max_examples=40)
-CONSTANTS = {"smoothness": 1.0, "variance": 1.0, "initial_gap": 1.0}
+CONSTANTS = Constants(1.0, 1.0, 1.0)
 
 
 def test_t3_reports_the_first_jump_that_is_too_large():
     lr = np.repeat([0.01, 0.012, 0.0156, 0.05], 5)  # x1.2 and x1.3: 0.81 x 1.3 > 1
-    verdict = theory.lyapunov_condition(lr, 0.9, smoothness=1.0)
+    verdict = theory.lyapunov_condition(Hyperparameters(lr, 0.9), smoothness=1.0)
     assert not verdict
     assert verdict.step == 10
     assert verdict.condition.startswith("lr growth")
     assert verdict.value == pytest.approx(0.81 * 0.0156)
     assert verdict.limit == pytest.approx(0.012 * (1 - 0.1 * 0.012))
     assert verdict.excess == pytest.approx(verdict.value - verdict.limit)
-    assert theory.lyapunov_condition(lr[:10], 0.9, smoothness=1.0)
+    assert theory.lyapunov_condition(Hyperparameters(lr[:10], 0.9), smoothness=1.0)
 
 
 def test_the_ten_fold_runs_need_a_momentum_below_0_9():
     growth = 10 ** (1 / 9)
     lr = theory.staged(0.01, growth, 10, 3)
-    assert not theory.lyapunov_condition(lr, 0.9, smoothness=0.01)
-    assert theory.lyapunov_condition(lr, 0.87, smoothness=0.01)
+    assert not theory.lyapunov_condition(Hyperparameters(lr, 0.9), smoothness=0.01)
+    assert theory.lyapunov_condition(Hyperparameters(lr, 0.87), smoothness=0.01)
     five = theory.staged(0.01, 5 ** (1 / 9), 10, 3)
-    assert theory.lyapunov_condition(five, 0.9, smoothness=0.01)
+    assert theory.lyapunov_condition(Hyperparameters(five, 0.9), smoothness=0.01)
     assert 0.87 < theory.largest_momentum(growth) < 0.9 < theory.largest_momentum(5 ** (1 / 9))
 
 
@@ -43,10 +44,13 @@ def test_fastest_growth_is_the_edge_of_the_condition(momentum, share, optimizer)
     unit = 1 - momentum if optimizer == "shb" else 1.0
     lr = share * unit * (1 + momentum) / 2 + 1e-3 * unit
     fastest = theory.fastest_lr_growth(momentum, lr=lr, smoothness=1.0, optimizer=optimizer)
-    own = {"smoothness": 1.0, "optimizer": optimizer}
-    inside = theory.lyapunov_condition([lr, 0.999 * fastest * lr, 1e-9 * lr], momentum, **own)
+
+    def run(rates):
+        return Hyperparameters(rates, momentum, optimizer=optimizer)
+
+    inside = theory.lyapunov_condition(run([lr, 0.999 * fastest * lr, 1e-9 * lr]), 1.0)
     assert inside or inside.step == 2  # the jump itself is allowed; what follows may not be
-    outside = theory.lyapunov_condition([lr, 1.001 * fastest * lr], momentum, **own)
+    outside = theory.lyapunov_condition(run([lr, 1.001 * fastest * lr]), 1.0)
     assert not outside
     assert outside.step == 1
 
@@ -55,18 +59,21 @@ def test_fastest_growth_is_the_edge_of_the_condition(momentum, share, optimizer)
 @given(st.floats(0, 0.99), st.sampled_from(["nshb", "shb"]), st.floats(0, 0.9))
 def test_limits_of_constant_lr_are_sharp_and_in_the_optimizers_own_lr(momentum, optimizer, nu):
     nu = 1.0 if optimizer == "shb" else nu
-    own = {"smoothness": 2.0, "optimizer": optimizer}
     unit = 1 - momentum if optimizer == "shb" else 1.0
-    limit = theory.constant_lr_limit(momentum, nu=nu, **own)
+    limit = theory.constant_lr_limit(momentum, smoothness=2.0, nu=nu, optimizer=optimizer)
     edges = [
-        (lambda r: theory.constant_lr_condition(r, momentum, nu=nu, **own), limit),
-        (lambda r: theory.lyapunov_condition(r, momentum, **own), (1 + momentum) / 2 * unit),
-        (lambda r: theory.nonincreasing_lr_condition(r, momentum, **own), 2 / 2 * unit),
-        (lambda r: theory.lyapunov_family_condition(r, momentum, **own), 2 / 2 * unit),
+        (theory.constant_lr_condition, nu, limit),
+        (theory.lyapunov_condition, 1.0, (1 + momentum) / 2 * unit),
+        (theory.nonincreasing_lr_condition, 1.0, 2 / 2 * unit),
+        (theory.lyapunov_family_condition, 1.0, 2 / 2 * unit),
     ]
-    for condition, edge in edges:
-        assert condition(edge * (1 - 1e-9))
-        verdict = condition(edge * 1.001)
+    for condition, weight, edge in edges:
+        below, above = (
+            Hyperparameters(edge * share, momentum, nu=weight, optimizer=optimizer)
+            for share in (1 - 1e-9, 1.001)
+        )
+        assert condition(below, 2.0)
+        verdict = condition(above, 2.0)
         assert not verdict
         assert verdict.limit == pytest.approx(edge)
         assert verdict.value == pytest.approx(edge * 1.001)
@@ -75,9 +82,9 @@ def test_limits_of_constant_lr_are_sharp_and_in_the_optimizers_own_lr(momentum, 
 def test_a_changing_lr_is_no_constant_lr():
     lr = [0.01, 0.01, 0.02]
     for verdict in (
-        theory.constant_lr_condition(lr, 0.5, smoothness=1.0),
-        theory.lyapunov_family_condition(lr, 0.5, smoothness=1.0),
-        theory.theorem_31_condition(lr, 0.5, smoothness=1.0),
+        theory.constant_lr_condition(Hyperparameters(lr, 0.5), smoothness=1.0),
+        theory.lyapunov_family_condition(Hyperparameters(lr, 0.5), smoothness=1.0),
+        theory.theorem_31_condition(Hyperparameters(lr, 0.5), smoothness=1.0),
     ):
         assert (verdict.ok, verdict.step) == (False, 2)
         assert verdict.condition.startswith("constant lr")
@@ -87,12 +94,12 @@ def test_a_changing_lr_is_no_constant_lr():
 def test_t2_names_the_step_whose_weight_turns_negative():
     lr = np.full(60, 0.01)
     lr[40:] = 0.2
-    verdict = theory.certificate_condition(lr, 0.9, smoothness=1.0)
-    weights = theory.certificate_weights(lr, 0.9, smoothness=1.0)[0]
+    verdict = theory.certificate_condition(Hyperparameters(lr, 0.9), smoothness=1.0)
+    weights = theory.certificate_weights(Hyperparameters(lr, 0.9), smoothness=1.0)[0]
     assert not verdict
     assert verdict.step == int(np.argmax(weights < 0))
     assert 0 < verdict.step < 40  # steps before the jump pay for it: they look ahead
-    rapid = theory.growing_lr_condition([1e-6, 1e-6, 1.0], 0.9, smoothness=1e-9)
+    rapid = theory.growing_lr_condition(Hyperparameters([1e-6, 1e-6, 1.0], 0.9), smoothness=1e-9)
     assert not rapid
     assert rapid.condition.startswith("lr growth")
 
@@ -111,9 +118,9 @@ def test_every_bound_refuses_with_the_reason():
     ]
     for bound, arguments, more in calls:
         with pytest.raises(ValueError, match=r"does not apply: .*step 0: .* too much"):
-            bound(*arguments, steps=5, **CONSTANTS, **more)
+            bound(Hyperparameters(*arguments, steps=5), CONSTANTS, **more)
     with pytest.raises(ValueError, match="SGD bound does not apply"):
-        theory.sgd_bound([1.0, 2.0], 1, **CONSTANTS)
+        theory.sgd_bound(Hyperparameters([1.0, 2.0], 0.0, 1), CONSTANTS)
 
 
 @pytest.mark.parametrize(
@@ -134,24 +141,30 @@ def test_every_bound_refuses_with_the_reason():
     ],
 )
 def test_bad_input_is_named(change, message):
-    good = {"lr": 0.1, "momentum": 0.5, "batch_size": 4, "steps": 2, **CONSTANTS}
+    good = {"lr": 0.1, "momentum": 0.5, "batch_size": 4, "steps": 2}
+    loss = {"smoothness": 1.0, "variance": 1.0, "initial_gap": 1.0}
     if ("lr" in change and np.ndim(change["lr"])) or "batch_size" in change:
         good["steps"] = None
     with pytest.raises(ValueError, match=message):
-        theory.lyapunov_bound(**{**good, **change})
+        theory.lyapunov_bound(
+            Hyperparameters(**good | {k: v for k, v in change.items() if k not in loss}),
+            Constants(**loss | {k: v for k, v in change.items() if k in loss}),
+        )
 
 
 def test_other_bad_input():
     with pytest.raises(ValueError, match="nu must be 1 with optimizer='shb'"):
-        theory.constant_lr_bound(0.01, 0.5, 1, nu=0.5, optimizer="shb", steps=1, **CONSTANTS)
+        theory.constant_lr_bound(
+            Hyperparameters(0.01, 0.5, 1, steps=1, nu=0.5, optimizer="shb"), CONSTANTS
+        )
     with pytest.raises(ValueError, match="kappa must be a finite number > 0"):
-        theory.constant_lr_bound(0.01, 0.5, 1, kappa=0, steps=1, **CONSTANTS)
+        theory.constant_lr_bound(Hyperparameters(0.01, 0.5, 1, steps=1), CONSTANTS, kappa=0)
     with pytest.raises(ValueError, match="x must be a finite number > 0 and < 1"):
-        theory.lyapunov_family_bound(0.01, 0.5, 1, x=1, steps=1, **CONSTANTS)
+        theory.lyapunov_family_bound(Hyperparameters(0.01, 0.5, 1, steps=1), CONSTANTS, x=1)
     with pytest.raises(ValueError, match="version must be one of printed, repaired"):
-        theory.theorem_31_condition(0.01, 0.5, smoothness=1, version="new")
+        theory.theorem_31_condition(Hyperparameters(0.01, 0.5), smoothness=1, version="new")
     with pytest.raises(ValueError, match="batch_size must be constant"):
-        theory.theorem_31_bound(0.01, 0.5, [1, 2], steps=2, **CONSTANTS)
+        theory.theorem_31_bound(Hyperparameters(0.01, 0.5, [1, 2], steps=2), CONSTANTS)
 
 
 # --- Kamo & Iiduka -----------------------------------------------------------------------------
@@ -171,7 +184,9 @@ def test_the_constant_of_theorem_32_simplifies(momentum, growth):
 def test_lemma_a4_is_its_double_sum(batches, momentum):
     lr = theory.lr_limits(momentum).second_growth * 0.5
     lr = min(lr, theory.lr_limits(momentum).first)
-    got = theory.lemma_a4_bound(lr, momentum, batches, version="repaired", **CONSTANTS)
+    got = theory.lemma_a4_bound(
+        Hyperparameters(lr, momentum, batches), CONSTANTS, version="repaired"
+    )
     total = len(batches)
     double = sum(momentum ** (2 * (t - i)) / batches[i] for t in range(total) for i in range(t + 1))
     assert got[-1] == pytest.approx(2 / (lr * total) + 2 * lr / total * double)
@@ -179,19 +194,21 @@ def test_lemma_a4_is_its_double_sum(batches, momentum):
 
 
 def test_theorems_31_and_32_are_their_formulas_and_a1_a2_their_shb_forms():
-    settings_ = {**CONSTANTS, "steps": 50}
-    b31 = theory.theorem_31_bound(0.02, 0.9, 16, **settings_)[-1]
+    b31 = theory.theorem_31_bound(Hyperparameters(0.02, 0.9, 16, steps=50), CONSTANTS)[-1]
     assert b31 == pytest.approx(2 / (0.02 * 50) + 0.02 / 16 * ((3 * 0.81 + 0.9) / 3.8 + 1))
     stage = {"growth": 2, "stage_steps": 10}
-    b32 = theory.theorem_32_bound(0.02, 0.9, 8, **stage, **settings_)[-1]
+    b32 = theory.theorem_32_bound(Hyperparameters(0.02, 0.9, 8, steps=50), CONSTANTS, **stage)[-1]
     printed = 2 / (0.81 * 2 - 1) * (0.81 / 0.19 - 1)
     assert b32 == pytest.approx(2 / (0.02 * 50) + 2 * 0.02 * 10 / (8 * 50) * printed)
-    shb = {**settings_, "optimizer": "shb"}
-    a1 = theory.theorem_31_bound(0.002, 0.9, 16, **shb)[-1]
+    shb = Hyperparameters(0.002, 0.9, 16, steps=50, optimizer="shb")
+    a1 = theory.theorem_31_bound(shb, CONSTANTS)[-1]
     factor = (3 * 0.81 + 0.9) / 3.8 + 1
     assert a1 == pytest.approx(2 * 0.1 / (0.002 * 50) + 0.002 / (16 * 0.1) * factor)
-    assert theory.theorem_32_bound(0.002, 0.9, 8, **stage, **shb)[-1] == pytest.approx(b32)
-    assert not theory.theorem_31_condition(0.02, 0.9, smoothness=1, optimizer="shb")
+    shb = Hyperparameters(0.002, 0.9, 8, steps=50, optimizer="shb")
+    assert theory.theorem_32_bound(shb, CONSTANTS, **stage)[-1] == pytest.approx(b32)
+    assert not theory.theorem_31_condition(
+        Hyperparameters(0.02, 0.9, optimizer="shb"), smoothness=1
+    )
 
 
 def test_printed_limits_at_momentum_0_9():
@@ -199,12 +216,16 @@ def test_printed_limits_at_momentum_0_9():
     assert limits.first == pytest.approx(0.0270, abs=5e-5)
     assert limits.second_growth == pytest.approx(0.00274, abs=5e-6)
     between = 0.01
-    assert theory.theorem_32_condition(between, 0.9, growth=2, smoothness=1)
-    refused = theory.theorem_32_condition(between, 0.9, growth=2, smoothness=1, version="repaired")
+    assert theory.theorem_32_condition(Hyperparameters(between, 0.9), growth=2, smoothness=1)
+    refused = theory.theorem_32_condition(
+        Hyperparameters(between, 0.9), growth=2, smoothness=1, version="repaired"
+    )
     assert refused.condition == "lr <= second limit of the proof"
-    superfluous = theory.theorem_32_condition(0.002, 0.9, growth=1.2, smoothness=1)
+    superfluous = theory.theorem_32_condition(Hyperparameters(0.002, 0.9), growth=1.2, smoothness=1)
     assert superfluous.condition.startswith("beta^2 delta > 1")
-    assert theory.theorem_32_condition(0.002, 0.9, growth=1.2, smoothness=1, version="repaired")
+    assert theory.theorem_32_condition(
+        Hyperparameters(0.002, 0.9), growth=1.2, smoothness=1, version="repaired"
+    )
 
 
 def test_the_printed_maximum_is_always_the_first_limit():
@@ -227,23 +248,20 @@ def test_printed_theorems_fail_at_momentum_0_01():
         x -= case.lr * m
     assert smallest == 1.0
     assert x * x > 1e20
-    assert theory.theorem_31_condition(case.lr, 0.01, smoothness=1.0)
+    assert theory.theorem_31_condition(Hyperparameters(case.lr, 0.01), smoothness=1.0)
     growth = 2 / 0.01**2
-    assert theory.theorem_32_condition(case.lr, 0.01, growth=growth, smoothness=1.0)
+    assert theory.theorem_32_condition(
+        Hyperparameters(case.lr, 0.01), growth=growth, smoothness=1.0
+    )
     bound = theory.theorem_32_bound(
-        case.lr,
-        0.01,
-        1,
+        Hyperparameters(case.lr, 0.01, 1, steps=200),
+        Constants(1, 0, 0.5),
         growth=growth,
         stage_steps=100,
-        smoothness=1,
-        variance=0,
-        initial_gap=0.5,
-        steps=200,
     )
     assert bound[-1] < case.measured
     for version in (theory.theorem_31_condition, theory.lemma_a4_condition):
-        assert not version(case.lr, 0.01, smoothness=1.0, version="repaired")
+        assert not version(Hyperparameters(case.lr, 0.01), 1.0, version="repaired")
 
 
 def test_with_noise_the_printed_theorem_31_fails_below_0_07():
@@ -276,14 +294,18 @@ def test_for_a_single_step_the_printed_theorem_31_fails_below_0_094():
 def test_the_papers_theorems_ask_for_momentum(version):
     for condition in (theory.theorem_31_condition, theory.lemma_a4_condition):
         for lr in (1e-6, 1000.0):
-            verdict = condition(lr, 0.0, smoothness=1.0, version=version)
+            verdict = condition(Hyperparameters(lr, 0.0), 1.0, version=version)
             assert not verdict
             assert verdict.condition == "momentum > 0"
     with pytest.raises(ValueError, match="does not apply: momentum > 0"):
-        theory.theorem_31_bound(0.1, 0.0, 8, steps=3, version=version, **CONSTANTS)
+        theory.theorem_31_bound(Hyperparameters(0.1, 0.0, 8, steps=3), CONSTANTS, version=version)
     with pytest.raises(ValueError, match="does not apply: momentum > 0"):
         theory.theorem_32_bound(
-            0.1, 0.0, 8, growth=2, stage_steps=1, steps=3, version=version, **CONSTANTS
+            Hyperparameters(0.1, 0.0, 8, steps=3),
+            CONSTANTS,
+            growth=2,
+            stage_steps=1,
+            version=version,
         )
 
 
@@ -297,8 +319,8 @@ def test_what_t1_proves_of_the_printed_statements(momentum, all_of_it):
     assert implied.theorem_31 is all_of_it
     for share in (0.01, 0.5, 1.0) if all_of_it else ():
         lr = share * theory.lr_limits(momentum).first
-        ours = theory.constant_lr_bound(lr, momentum, 4.0, steps=30, **CONSTANTS)
-        printed = theory.theorem_31_bound(lr, momentum, 4.0, steps=30, **CONSTANTS)
+        ours = theory.constant_lr_bound(Hyperparameters(lr, momentum, 4.0, steps=30), CONSTANTS)
+        printed = theory.theorem_31_bound(Hyperparameters(lr, momentum, 4.0, steps=30), CONSTANTS)
         assert np.all(ours <= printed)
 
 

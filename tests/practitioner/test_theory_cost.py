@@ -8,18 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgdm_lib import theory
+from sgdm_lib.theory import Constants, Hyperparameters
 
 FEW = settings(deadline=None, max_examples=40)
-CONSTANTS = {"smoothness": 1.3, "variance": 2.5, "initial_gap": 0.7}
-
-
-@FEW
-@given(st.integers(1, 64), st.floats(1.05, 4), st.integers(1, 50), st.integers(1, 12))
-def test_stage_sum_bounds_every_number_of_stages(b, growth, k, stages):
-    batches = theory.staged(b, growth, stages, k)
-    limit = theory.inverse_sum_stages(b, growth, k)
-    assert (1 / batches).sum() <= limit * (1 + 1e-12)
-    assert limit * (1 - growth**-stages) == pytest.approx((1 / batches).sum())
+CONSTANTS = Constants(smoothness=1.3, variance=2.5, initial_gap=0.7)
 
 
 @FEW
@@ -38,10 +30,8 @@ def test_hierarchy_is_t3_in_closed_form(case, stages, momentum):
     closed = theory.hierarchy_bound(
         case,
         stages,
-        lr=lr,
-        momentum=momentum,
-        batch_size=b,
-        **CONSTANTS,
+        Hyperparameters(lr, momentum, b),
+        CONSTANTS,
         stage_steps=k,
         lr_growth=lr_growth,
         batch_growth=batch_growth,
@@ -50,7 +40,7 @@ def test_hierarchy_is_t3_in_closed_form(case, stages, momentum):
         theory.staged(lr, lr_growth, stages, k),
         theory.staged(b, batch_growth, stages, k),
     )
-    t3 = theory.lyapunov_bound(rates, momentum, batches, **CONSTANTS)[-1]
+    t3 = theory.lyapunov_bound(Hyperparameters(rates, momentum, batches), CONSTANTS)[-1]
     assert t3 <= closed * (1 + 1e-12)
     lost = {"i": 0, "ii": 2.0**-stages, "iii": (1.2 / 2) ** stages}[case]
     noise = 2.5 * lr * k / b / {"i": 1, "ii": 0.5, "iii": 0.4}[case]
@@ -58,41 +48,35 @@ def test_hierarchy_is_t3_in_closed_form(case, stages, momentum):
 
 
 def test_the_rates_of_the_hierarchy():
-    own = {
-        "lr": 0.01,
-        "momentum": 0.9,
-        "batch_size": 8,
-        "smoothness": 1e-6,
-        "variance": 1,
-        "initial_gap": 1,
-        "stage_steps": 100,
-        "batch_growth": 2,
-        "lr_growth": 1.2,
+    own = (Hyperparameters(0.01, 0.9, 8), Constants(1e-6, 1, 1))
+    grows = {"stage_steps": 100, "batch_growth": 2, "lr_growth": 1.2}
+    at = {
+        c: [theory.hierarchy_bound(c, m, *own, **grows) for m in (40, 80)]
+        for c in ("i", "ii", "iii")
     }
-    at = {c: [theory.hierarchy_bound(c, m, **own) for m in (40, 80)] for c in ("i", "ii", "iii")}
     assert at["i"][1] > 1 / 8  # floor sigma^2/b whatever the lr
     assert at["ii"][1] == pytest.approx(at["ii"][0] / 2)  # 1/M
     assert at["iii"][1] / at["iii"][0] == pytest.approx(1.2**-40, rel=1e-2)  # gamma^-M
     with pytest.raises(ValueError, match="needs gamma < delta"):
-        theory.hierarchy_bound("iii", 3, **{**own, "batch_growth": 1.1})
+        theory.hierarchy_bound("iii", 3, *own, **grows | {"batch_growth": 1.1})
 
 
 def test_hierarchy_refuses_what_t3_does_not_cover():
-    own = {"lr": 0.1, "momentum": 0.9, "batch_size": 8, "stage_steps": 100, **CONSTANTS}
-    grows = own | {"batch_growth": 2.0}
+    own = (Hyperparameters(0.1, 0.9, 8), CONSTANTS)
+    grows = {"stage_steps": 100, "batch_growth": 2.0}
     with pytest.raises(ValueError, match="stages must be at most 1 in"):  # 0.81 * 1.5 > 1
-        theory.hierarchy_bound("iii", 100, lr_growth=1.5, **grows)
+        theory.hierarchy_bound("iii", 100, *own, lr_growth=1.5, **grows)
     with pytest.raises(ValueError, match=r"T3 .* does not apply: lr <= \(1\+beta\)/L"):
-        theory.hierarchy_bound("i", 5, **own | {"lr": 1000})
+        theory.hierarchy_bound("i", 5, Hyperparameters(1000, 0.9, 8), CONSTANTS, stage_steps=100)
     # the last admissible number of stages is growth_stage_limit's, and T3 itself agrees
     most = theory.growth_stage_limit(0.1, 1.2, 0.9, smoothness=1.3) + 1
-    closed = theory.hierarchy_bound("iii", most, lr_growth=1.2, **grows)
+    closed = theory.hierarchy_bound("iii", most, *own, lr_growth=1.2, **grows)
     lr, b = theory.staged(0.1, 1.2, most, 100), theory.staged(8, 2, most, 100)
-    assert closed >= theory.lyapunov_bound(lr, 0.9, b, **CONSTANTS)[-1]
+    assert closed >= theory.lyapunov_bound(Hyperparameters(lr, 0.9, b), CONSTANTS)[-1]
     with pytest.raises(ValueError, match=f"stages must be at most {most}"):
-        theory.hierarchy_bound("iii", most + 1, lr_growth=1.2, **grows)
+        theory.hierarchy_bound("iii", most + 1, *own, lr_growth=1.2, **grows)
     lr, b = theory.staged(0.1, 1.2, most + 1, 100), theory.staged(8, 2, most + 1, 100)
-    assert not theory.lyapunov_condition(lr, 0.9, smoothness=1.3)
+    assert not theory.lyapunov_condition(Hyperparameters(lr, 0.9), smoothness=1.3)
 
 
 @FEW
@@ -101,9 +85,9 @@ def test_growth_stage_limit_is_the_edge_of_t3(momentum, growth, exponent):
     lr = 10**exponent * (1 + momentum)
     jumps = theory.growth_stage_limit(lr, growth, momentum, smoothness=1.0)
     allowed = theory.staged(lr, growth, jumps + 1, 2)
-    assert theory.lyapunov_condition(allowed, momentum, smoothness=1.0)
+    assert theory.lyapunov_condition(Hyperparameters(allowed, momentum), smoothness=1.0)
     too_many = theory.staged(lr, growth, jumps + 2, 2)
-    assert not theory.lyapunov_condition(too_many, momentum, smoothness=1.0)
+    assert not theory.lyapunov_condition(Hyperparameters(too_many, momentum), smoothness=1.0)
 
 
 def test_growth_penalty_is_a_ratio_of_sums():
@@ -123,13 +107,13 @@ def test_decay_noise_factors(power):
 
 # --- cost --------------------------------------------------------------------------------------
 
-C = theory.coefficients(0.02, 0.9, **CONSTANTS)
+C = theory.coefficients(Hyperparameters(0.02, 0.9), CONSTANTS)
 
 
 @FEW
 @given(st.integers(1, 500), st.integers(1, 500))
 def test_coefficients_rebuild_t1(batch, steps):
-    bound = theory.constant_lr_bound(0.02, 0.9, batch, steps=steps, **CONSTANTS)
+    bound = theory.constant_lr_bound(Hyperparameters(0.02, 0.9, batch, steps=steps), CONSTANTS)
     assert C.bias / steps + C.noise / batch == pytest.approx(bound[-1])
 
 
@@ -140,8 +124,8 @@ def test_steps_to_target_is_where_t1_passes_it(target, batch):
     if not math.isfinite(steps):
         assert C.noise / batch >= target**2 * (1 - 1e-12)
     elif steps < 20_000:
-        own = {**CONSTANTS, "steps": math.ceil(steps) + 1}
-        bound = theory.constant_lr_bound(0.02, 0.9, batch, **own)
+        run = Hyperparameters(0.02, 0.9, batch, steps=math.ceil(steps) + 1)
+        bound = theory.constant_lr_bound(run, CONSTANTS)
         assert theory.first_step_below(bound, target) in (math.ceil(steps), math.ceil(steps) + 1)
 
 
@@ -167,16 +151,16 @@ def test_no_schedule_beats_the_tuned_constant_batch_in_this_bound(batches):
 @pytest.mark.parametrize("nu", [1.0, 0.5])
 def test_tuned_lr_is_the_best_constant_lr(nu):
     batches = np.array([1.0, 30.0, 1000.0])
-    lr, steps, sfo = theory.tuned_lr_cost(batches, 0.3, 0.9, nu=nu, **CONSTANTS)
+    lr, steps, sfo = theory.tuned_lr_cost(batches, 0.3, 0.9, CONSTANTS, nu=nu)
     np.testing.assert_allclose(sfo, batches * steps)
     for b, rate, least in zip(batches, lr, steps, strict=True):
-        at = theory.coefficients(rate, 0.9, nu=nu, **CONSTANTS)
+        at = theory.coefficients(Hyperparameters(rate, 0.9, nu=nu), CONSTANTS)
         assert theory.steps_to_target(b, 0.3, at) == pytest.approx(least)
         for factor in (0.7, 0.99, 1.01, 1.3):
-            near = theory.coefficients(rate * factor, 0.9, nu=nu, **CONSTANTS)
+            near = theory.coefficients(Hyperparameters(rate * factor, 0.9, nu=nu), CONSTANTS)
             assert theory.steps_to_target(b, 0.3, near) >= least
     flat = 2 * 1.3 * 0.7 * theory.noise_factor(0.9, nu=nu) * 2.5 / 0.3**4
-    assert theory.tuned_lr_cost(1e-9, 0.3, 0.9, nu=nu, **CONSTANTS)[2] == pytest.approx(flat)
+    assert theory.tuned_lr_cost(1e-9, 0.3, 0.9, CONSTANTS, nu=nu)[2] == pytest.approx(flat)
 
 
 def measured_exponent(errors, costs):
@@ -199,21 +183,13 @@ def test_exponents_of_joint_growth(gamma, delta):
     assert expected >= best - 1e-12
 
 
-@pytest.mark.parametrize(("r", "delta"), [(2.0, 2.0), (2.0, 4.0), (3.0, 2.0)])
-def test_exponents_of_growing_stage_lengths(r, delta):
-    m = np.arange(150.0)
-    squared = (1 + np.cumsum((r / delta) ** m)) / np.cumsum(r**m)
-    got = measured_exponent(squared, np.cumsum((r * delta) ** m))
-    assert got == pytest.approx(theory.sfo_exponent_stage_lengths(r, delta), rel=0.06)
-
-
 # --- what growth costs -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("nu", [1.0, 0.7])
 def test_tuned_lr_gives_mccandlishs_curve_and_fixed_lr_does_not(nu):
     b = np.geomspace(1, 1e6, 25)
-    _, steps, sfo = theory.tuned_lr_cost(b, 0.3, 0.9, nu=nu, **CONSTANTS)
+    _, steps, sfo = theory.tuned_lr_cost(b, 0.3, 0.9, CONSTANTS, nu=nu)
     knee = float(theory.tuned_knee(0.3, 0.9, variance=2.5, nu=nu))
     least_steps = 4 * 0.7 * 1.3 * theory.curvature_factor(0.9, nu=nu) / 0.3**2
     least_sfo = 2 * 0.7 * 1.3 * theory.noise_factor(0.9, nu=nu) * 2.5 / 0.3**4
@@ -233,8 +209,8 @@ def joint_cost(power, stages, eps2=0.007, steps=2_000):
     """SFO for batch sizes growing like lr^power, lr to TOP by 1.2 a stage, b_0 tuned (T2)."""
     lr = theory.staged(TOP / GROWN ** (stages - 1), GROWN, stages, steps)
     shape = theory.staged(1.0, GROWN**power, stages, steps)
-    one = {"smoothness": 1.0, "variance": 1.0, "initial_gap": 1.0}
-    return theory.tuned_batch_cost(lr, 0.9, shape, eps2**0.5, **one)[1]
+    one = Constants(1.0, 1.0, 1.0)
+    return theory.tuned_batch_cost(Hyperparameters(lr, 0.9, shape), eps2**0.5, one)[1]
 
 
 @pytest.mark.parametrize(
@@ -251,10 +227,10 @@ def test_for_a_known_target_the_batch_should_grow_like_the_lr(stages, expected):
 
 
 def test_with_batches_proportional_to_the_lr_only_the_sum_of_the_lr_counts():
-    steps, one = 40_000, {"smoothness": 1.0, "variance": 1.0, "initial_gap": 1.0}
+    steps, one = 40_000, Constants(1.0, 1.0, 1.0)
     lr = theory.staged(TOP / GROWN**19, GROWN, 20, 2_000)
     small = [
-        theory.tuned_batch_cost(rate / 50, 0.9, shape, 0.7, **one)[1]
+        theory.tuned_batch_cost(Hyperparameters(rate / 50, 0.9, shape), 0.7, one)[1]
         for rate, shape in ((lr, lr), (np.full(steps, lr.mean()), 1.0))
     ]
     assert small[0] == pytest.approx(small[1], rel=0.01)  # to leading order in the lr
@@ -262,20 +238,23 @@ def test_with_batches_proportional_to_the_lr_only_the_sum_of_the_lr_counts():
 
 def test_tuned_batch_cost_reaches_the_target_exactly():
     lr = np.linspace(0.03, 0.001, 900)
-    scale, sfo = theory.tuned_batch_cost(lr, 0.9, lr, 0.6, **CONSTANTS)
-    bound = theory.schedule_certificate(lr, 0.9, scale * lr, **CONSTANTS).bound[-1]
+    scale, sfo = theory.tuned_batch_cost(Hyperparameters(lr, 0.9, lr), 0.6, CONSTANTS)
+    bound = theory.schedule_certificate(Hyperparameters(lr, 0.9, scale * lr), CONSTANTS).bound[-1]
     assert bound == pytest.approx(0.36)
     assert sfo == pytest.approx((scale * lr).sum())
-    assert theory.tuned_batch_cost(lr, 0.9, lr, 0.05, **CONSTANTS) == (math.inf, math.inf)
+    assert theory.tuned_batch_cost(Hyperparameters(lr, 0.9, lr), 0.05, CONSTANTS) == (
+        math.inf,
+        math.inf,
+    )
 
 
 def test_the_window_of_the_exponents_is_nearly_empty():
     """The bound's exponent is about targets above the trivial ||grad f||^2 <= 2 L Delta."""
     low, high = theory.exponent_window(GROWN, 50, TOP, smoothness=1, initial_gap=1)
     lr = theory.staged(TOP / GROWN**160, GROWN, 161, 50)
-    one = {"smoothness": 1.0, "variance": 1.0, "initial_gap": 1.0}
+    one = Constants(1.0, 1.0, 1.0)
     sizes = theory.staged(50 * lr[0] ** 2, GROWN**2, 161, 50)
-    bound = theory.schedule_certificate(lr, 0.9, sizes, **one).bound
+    bound = theory.schedule_certificate(Hyperparameters(lr, 0.9, sizes), one).bound
     assert bound[49::50][-82:].min() > high**2 == pytest.approx(2)  # 0 of 82 stages say anything
     assert np.sqrt(bound.min()) > low
     # T >= K >= (gamma-1)/(gamma L eta_cap) L Delta/eps^2: not "only log steps"
@@ -290,18 +269,57 @@ def test_stages_of_equal_epochs_have_no_exponent():
         m = np.arange(stages)
         steps = 30 * np.ceil(50_000 / (8 * 2.0**m)).astype(int)
         lr, b = np.repeat(0.1 * gamma**m, steps), np.repeat(8 * 2.0**m, steps)
-        own = {"smoothness": 1e-3, "variance": 1.0, "initial_gap": 1.0}
-        found.append(theory.lyapunov_bound(lr, 0.87, b, **own)[-1])
+        run = Hyperparameters(lr, 0.87, b)
+        found.append(theory.lyapunov_bound(run, Constants(1e-3, 1.0, 1.0))[-1])
     assert found == pytest.approx([0.126, 0.074, 0.066, 0.064], abs=6e-4)
 
 
 def test_cost_input_is_checked():
     with pytest.raises(ValueError, match="does not apply"):
-        theory.coefficients(1.0, 0.9, **CONSTANTS)
+        theory.coefficients(Hyperparameters(1.0, 0.9), CONSTANTS)
     with pytest.raises(ValueError, match="target_norm must be finite numbers > 0"):
         theory.critical_batch_size(0.0, C)
+    own = (Hyperparameters(0.1, 0, 1), CONSTANTS)
     with pytest.raises(ValueError, match="growth must be a finite number > 1"):
-        theory.inverse_sum_stages(8, 1, 10)
-    own = {"lr": 1, "momentum": 0, "batch_size": 1, **CONSTANTS}
+        theory.hierarchy_bound("ii", 1, *own, stage_steps=1, batch_growth=1)
     with pytest.raises(ValueError, match="case must be one of i, ii, iii"):
-        theory.hierarchy_bound("iv", 1, stage_steps=1, **own)
+        theory.hierarchy_bound("iv", 1, *own, stage_steps=1)
+    with pytest.raises(ValueError, match="lr and batch_size must be numbers"):
+        theory.hierarchy_bound("i", 1, Hyperparameters([1, 2], 0, 1), CONSTANTS, stage_steps=1)
+
+
+@FEW
+@given(st.floats(0.05, 1), st.floats(0, 1e5))
+def test_the_fastest_batch_size_has_the_least_time(target, overhead):
+    best = float(theory.fastest_batch_size(overhead, target, C))
+    near = best * np.array([0.99, 1.0, 1.01])
+    time = overhead * theory.steps_to_target(near, target, C) + theory.sfo_to_target(
+        near, target, C
+    )
+    assert time.argmin() == 1
+
+
+def test_a_schedule_costs_what_its_bound_says():
+    batches = 8 + np.arange(1.0, 3001)
+    run = Hyperparameters(0.02, 0.9, batches)
+    bound = theory.constant_lr_bound(run, CONSTANTS)
+    targets = [1.0, 0.4, 1e-3]
+    steps, sfo = theory.schedule_cost(batches, targets, C)
+    for eps, count, cost in zip(targets[:2], steps, sfo, strict=False):
+        assert count == theory.first_step_below(bound, eps)
+        assert cost == batches[: int(count)].sum()
+        assert cost >= theory.minimal_sfo(eps, C)
+    assert np.isinf(steps[2])
+    assert np.isinf(sfo[2])
+
+
+def test_log_slope_is_the_power_over_the_last_part():
+    x = np.geomspace(1, 1000, 400)
+    assert theory.log_slope(x, 3 * x**-0.5) == pytest.approx(-0.5)
+    bent = np.where(x < 200, 7.0, 7.0 * (x / 200) ** -2)
+    assert theory.log_slope(x, bent) == pytest.approx(-2, rel=0.01)
+    assert theory.log_slope(x, bent, factor=1e9) == pytest.approx(-2 * np.log(5) / np.log(1000))
+    with pytest.raises(ValueError, match="x and y must be of one length and x increase"):
+        theory.log_slope([1.0, 3.0, 2.0], [1.0, 1.0, 1.0])
+    with pytest.raises(ValueError, match="at least 2 values"):
+        theory.log_slope([1.0], [1.0])

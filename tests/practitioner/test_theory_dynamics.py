@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sgdm_lib import theory
+from sgdm_lib.theory import Constants, Hyperparameters
 
 FEW = settings(deadline=None, max_examples=40)
 MOMENTA = st.floats(0, 0.99)
@@ -23,7 +24,7 @@ def transition(h, momentum, nu):
 @given(st.floats(1e-3, 60), MOMENTA, st.floats(0, 1))
 def test_spectral_radius_is_the_largest_eigenvalue(h, momentum, nu):
     roots = np.abs(np.linalg.eigvals(transition(h, momentum, nu)))
-    expected = roots.max() if nu > 0 else abs(1 - h)  # nu = 0: the buffer's root is not used
+    expected = roots.max() if nu >= 1e-60 else abs(1 - h)  # nu = 0 does not use the buffer
     got = theory.spectral_radius(2.0, h / 2, momentum, nu=nu)
     assert float(got) == pytest.approx(expected, rel=1e-5, abs=1e-7)
 
@@ -68,10 +69,10 @@ def test_stationary_floor_is_the_limit_of_the_exact_recursion_and_of_simulation(
     curvatures, lr = np.array([0.3, 1.0, 1.0]), 0.6
     own = {"variance": 2.0, "nu": nu}
     floor = float(theory.stationary_floor(curvatures, lr, momentum, batch_size=4, **own))
-    exact = theory.exact_gradient_norms(curvatures, 1.0, lr, momentum, 4, steps=400, **own)
-    assert exact[-1] == pytest.approx(floor, rel=1e-8)
     problem = theory.quadratic_problem(curvatures, variance=2.0)
-    norms = theory.simulate(problem, lr, momentum, 4, nu=nu, steps=400, runs=300, seed=3)
+    run = Hyperparameters(lr, momentum, 4, steps=400, nu=nu)
+    assert theory.exact_gradient_norms(problem, run)[-1] == pytest.approx(floor, rel=1e-8)
+    norms = theory.simulate(problem, run, runs=300, seed=3)
     late = norms[100:].mean(0)
     assert abs(late.mean() - floor) < 4.5 * late.std(ddof=1) / math.sqrt(300)
 
@@ -96,7 +97,8 @@ def test_exact_moments_equal_the_sum_over_noise_impulses(steps, momentum, nu, se
     rng = np.random.default_rng(seed)
     lr, batches = rng.uniform(0, 1, steps), rng.integers(1, 9, steps)
     curvatures, start = rng.uniform(0.1, 2, 3), rng.standard_normal(3)
-    got = theory.exact_gradient_norms(curvatures, start, lr, momentum, batches, variance=2, nu=nu)
+    problem = theory.quadratic_problem(curvatures, start=start, variance=2)
+    got = theory.exact_gradient_norms(problem, Hyperparameters(lr, momentum, batches, nu=nu))
 
     def response(position, impulse_at):  # linear: mean part plus one response an impulse
         x, m, out = np.array(position, float), np.zeros(3), []
@@ -118,22 +120,23 @@ def test_exact_moments_equal_the_sum_over_noise_impulses(steps, momentum, nu, se
 def test_shb_runs_by_its_own_rule_and_equals_nshb(momentum, seed):
     rng = np.random.default_rng(seed)
     lr, batches = rng.uniform(0, 1, 25), rng.integers(1, 9, 25)
-    own = {"variance": 1.0}
-    nshb = theory.exact_gradient_norms([0.2, 1.0], 1.0, lr, momentum, batches, **own)
-    shb = theory.exact_gradient_norms(
-        [0.2, 1.0], 1.0, lr * (1 - momentum), momentum, batches, optimizer="shb", **own
-    )
+
+    def pair(rates):
+        shb = Hyperparameters(rates * (1 - momentum), momentum, batches, optimizer="shb")
+        return Hyperparameters(rates, momentum, batches), shb
+
+    problem = theory.quadratic_problem([0.2, 1.0], variance=1.0)
+    nshb, shb = (theory.exact_gradient_norms(problem, run) for run in pair(lr))
     np.testing.assert_allclose(shb, nshb, rtol=1e-8)
     problem = theory.cosine_problem(3)
-    one = theory.simulate(problem, lr / 9, momentum, batches, runs=4, seed=seed)
-    scaled = lr / 9 * (1 - momentum)
-    two = theory.simulate(problem, scaled, momentum, batches, runs=4, seed=seed, optimizer="shb")
+    one, two = (theory.simulate(problem, run, runs=4, seed=seed) for run in pair(lr / 9))
     np.testing.assert_allclose(two, one, rtol=1e-6)
 
 
 def test_exact_moments_over_more_steps_than_one_chunk():
     lr = np.full(9000, 0.3)
-    whole = theory.exact_gradient_norms(1.0, 1.0, lr, 0.9, variance=1.0)
+    problem = theory.quadratic_problem(1.0, variance=1.0)
+    whole = theory.exact_gradient_norms(problem, Hyperparameters(lr, 0.9))
     assert whole[4095:4100] == pytest.approx(np.full(5, whole[-1]), rel=1e-9)
     assert whole[-1] == pytest.approx(float(theory.stationary_floor(1, 0.3, 0.9, variance=1)))
 
@@ -148,12 +151,27 @@ def test_without_weight_on_the_buffer_the_radius_is_that_of_sgd(h):
 
 def test_paths():
     path = theory.quadratic_path([1.0, 4.0], [1.0, -1.0], 0.2, 0.9, steps=60)
-    norms = theory.exact_gradient_norms([1.0, 4.0], [1.0, -1.0], 0.2, 0.9, steps=61)
+    problem = theory.quadratic_problem([1.0, 4.0], start=[1.0, -1.0])
+    norms = theory.exact_gradient_norms(problem, Hyperparameters(0.2, 0.9, steps=61))
     np.testing.assert_allclose((path**2) @ np.array([1.0, 16.0]), norms, rtol=1e-8)
     shb = theory.quadratic_path([1.0, 4.0], [1.0, -1.0], 0.02, 0.9, steps=60, optimizer="shb")
     np.testing.assert_allclose(shb, path, rtol=1e-8)
     qhm = theory.quadratic_path(1.0, 1.0, 0.2, 0.9, steps=1, nu=0.7)
     assert qhm[1, 0] == pytest.approx(1 - 0.2 * (0.3 + 0.7 * 0.1))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.5, 0.9, 0.98])
+def test_the_lag_of_an_empty_buffer_is_that_of_a_long_path(momentum):
+    h = 0.3 * (1 - momentum**0.5) ** 2 / (1 - momentum)
+    rate = float(theory.spectral_radius(1.0, h, momentum))
+    steps = round(20 / (1 - rate))
+    last = theory.quadratic_path(1.0, 1.0, h, momentum, steps=steps)[-1, 0]
+    expected = math.log(last / rate**steps) / -math.log(rate)
+    assert theory.zero_start_lag(1.0, h, momentum) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    small = theory.zero_start_lag(1e-7, 1.0, momentum)
+    assert small == pytest.approx(momentum / (1 - momentum), rel=1e-2, abs=1e-6)
+    with pytest.raises(ValueError, match="lr must be such that"):
+        theory.zero_start_lag(1.0, 100.0, momentum)
 
 
 # --- problems ----------------------------------------------------------------------------------
@@ -180,9 +198,9 @@ def test_problem_constants_are_what_they_claim(name):
         difference = (problem.value(x + step[axis]) - problem.value(x - step[axis])) / 2e-6
         np.testing.assert_allclose(problem.gradient(x)[:, axis], difference, atol=1e-6)
     assert problem.value(x).min() >= problem.minimum
-    assert theory.initial_gap(problem) == pytest.approx(
-        float(problem.value(problem.start[None])[0]) - problem.minimum
-    )
+    gap = float(problem.value(problem.start[None])[0]) - problem.minimum
+    expected = Constants(problem.smoothness, problem.variance, gap)
+    assert theory.constants(problem) == expected
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -208,22 +226,22 @@ def test_mini_batch_noise_has_mean_zero_and_the_stated_variance(name, batch_size
 def test_sampling_without_replacement_needs_enough_samples():
     problem = theory.rational_problem(3, 50, replacement=False)
     with pytest.raises(ValueError, match="batch_size must be a whole number >= 1 and <= 50"):
-        theory.simulate(problem, 0.1, 0.5, 51, steps=1)
+        theory.simulate(problem, Hyperparameters(0.1, 0.5, 51, steps=1))
     with pytest.raises(ValueError, match="batch_size must be a whole number"):
-        theory.simulate(problem, 0.1, 0.5, 2.5, steps=1)
-    theory.simulate(theory.rational_problem(3, 50), 0.1, 0.5, 51, steps=1, runs=2)
+        theory.simulate(problem, Hyperparameters(0.1, 0.5, 2.5, steps=1))
+    theory.simulate(theory.rational_problem(3, 50), Hyperparameters(0.1, 0.5, 51, steps=1), runs=2)
 
 
 def test_simulation_repeats_with_its_seed_and_agrees_with_the_exact_moments():
     problem = theory.quadratic_problem([0.2, 1.0], variance=1.0)
     lr, batches = np.linspace(0.5, 0.1, 40), np.repeat([1, 4], 20)
-    own = {"nu": 0.8}
-    norms = theory.simulate(problem, lr, 0.9, batches, runs=2000, seed=5, **own)
-    again = theory.simulate(problem, lr, 0.9, batches, runs=2000, seed=5, **own)
-    other = theory.simulate(problem, lr, 0.9, batches, runs=2000, seed=6, **own)
+    run = Hyperparameters(lr, 0.9, batches, nu=0.8)
+    norms, again, other = (
+        theory.simulate(problem, run, runs=2000, seed=seed) for seed in (5, 5, 6)
+    )
     assert np.array_equal(norms, again)
     assert not np.array_equal(norms, other)
-    exact = theory.exact_gradient_norms([0.2, 1.0], 1.0, lr, 0.9, batches, variance=1.0, **own)
+    exact = theory.exact_gradient_norms(problem, run)
     mean, error = theory.mean_and_error(norms, lr)
     target = theory.running_average(exact, lr)
     assert np.all(np.abs(mean - target) <= 4.5 * error + 1e-9)

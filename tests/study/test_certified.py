@@ -10,6 +10,7 @@ from sgdm_lib.engine import Experiment, curvature_path
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.study import certified, papers
 from sgdm_lib.study.figures import certificates
+from sgdm_lib.theory import Constants, Hyperparameters
 
 CONDITIONS = {
     "T2": theory.certificate_condition,
@@ -23,11 +24,13 @@ MOMENTA = st.sampled_from([0.0, 0.5, 0.87, 0.9])
 @given(RATES, MOMENTA, st.sampled_from(sorted(CONDITIONS)), st.sampled_from(["nshb", "shb"]))
 @settings(deadline=None, max_examples=50)
 def test_limits_are_where_the_conditions_change(lr, momentum, theorem, optimizer):
-    most = theory.smoothness_limits(theorem, lr, momentum, optimizer=optimizer).min()
+    most = theory.smoothness_limits(
+        theorem, Hyperparameters(lr, momentum, optimizer=optimizer)
+    ).min()
     known = {"optimizer": optimizer}
 
     def applies(smoothness):
-        return bool(CONDITIONS[theorem](lr, momentum, smoothness=smoothness, **known))
+        return bool(CONDITIONS[theorem](Hyperparameters(lr, momentum, **known), smoothness))
 
     if most <= 0:
         assert not applies(1e-9)
@@ -39,8 +42,11 @@ def test_limits_are_where_the_conditions_change(lr, momentum, theorem, optimizer
 @given(RATES, MOMENTA, st.sampled_from(sorted(CONDITIONS)), st.floats(0.05, 5))
 @settings(deadline=None, max_examples=50)
 def test_covered_steps_is_the_longest_beginning_that_a_theorem_covers(lr, beta, theorem, size):
-    count = theory.covered_steps(theorem, lr, beta, smoothness=size)
-    ok = [bool(CONDITIONS[theorem](lr[:k], beta, smoothness=size)) for k in range(1, lr.size + 1)]
+    count = theory.covered_steps(theorem, Hyperparameters(lr, beta), smoothness=size)
+    ok = [
+        bool(CONDITIONS[theorem](Hyperparameters(lr[:k], beta), size))
+        for k in range(1, lr.size + 1)
+    ]
     assert not count or ok[count - 1]
     assert (count == lr.size) == ok[-1]
     if theorem != "T2":
@@ -59,9 +65,9 @@ def test_limits_by_epoch_name_the_epoch_of_the_jump():
 
 def test_unknown_theorem_and_bad_values():
     with pytest.raises(ValueError, match="theorem"):
-        theory.smoothness_limits("T1", 0.1, 0.9, steps=2)
+        theory.smoothness_limits("T1", Hyperparameters(0.1, 0.9, steps=2))
     with pytest.raises(ValueError, match="smoothness"):
-        theory.covered_steps("T3", [0.1], 0.9, smoothness=0)
+        theory.covered_steps("T3", Hyperparameters([0.1], 0.9), smoothness=0)
     changing = TrainingPlan(10, 2, 5, 0.1, momentum=schedules.StageGrowth(0.5, 1.5, every=1))
     with pytest.raises(ValueError, match="momentum must be constant"):
         certified.on_quadratic(changing)
@@ -159,9 +165,7 @@ def test_coefficients_are_those_of_the_bound():
     table = certified.coefficients(plans)
     plan = plans["constant_cosine"]
     lr = np.repeat(plan.table()["lr_first"].to_numpy(), plan.steps)
-    bound = theory.lyapunov_bound(
-        lr, 0.9, 128.0, smoothness=1.0, variance=1.0, initial_gap=1.0, steps=lr.size
-    )
+    bound = theory.lyapunov_bound(Hyperparameters(lr, 0.9, 128.0), Constants(1.0, 1.0, 1.0))
     assert table["times Delta"][0] + table["times sigma^2"][0] == pytest.approx(bound[-1])
     assert table["times sigma^2"][0] == pytest.approx(1 / 128)
     assert np.isnan(table["times Delta"][1])  # 0.87^2 * 10^(1/7) > 1

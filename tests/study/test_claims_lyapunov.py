@@ -5,6 +5,7 @@ import pytest
 
 from sgdm_lib import theory
 from sgdm_lib.study.claims import joint_growth, lyapunov
+from sgdm_lib.theory import Hyperparameters
 
 
 @pytest.fixture
@@ -37,21 +38,16 @@ def simulated(batch, lr, runs=400):
 
 def test_the_exact_value_is_that_of_sampled_runs():
     found = simulated("constant", "cosine")
-    exact = theory.exact_gradient_norms(
-        lyapunov.CURVATURES,
-        lyapunov.START,
-        lyapunov.learning_rates("cosine", 1)[:200],
-        0.9,
-        8.0,
-        variance=100.0,
-    )
+    problem = theory.quadratic_problem(lyapunov.CURVATURES, start=lyapunov.START, variance=100.0)
+    run = Hyperparameters(lyapunov.learning_rates("cosine", 1)[:200], 0.9, 8.0)
+    exact = theory.exact_gradient_norms(problem, run)
     error = found.std(1) / np.sqrt(found.shape[1])
     assert (np.abs(found.mean(1) - exact) < 5 * error + 1e-12).all()
 
 
 def test_the_problem_is_what_the_text_says():
     problem = theory.quadratic_problem(lyapunov.CURVATURES, start=lyapunov.START)
-    assert theory.initial_gap(problem) == pytest.approx(1.0)
+    assert theory.constants(problem).initial_gap == pytest.approx(1.0)
     assert problem.smoothness == 1.0
     assert lyapunov.batch_sizes("growing", 8)[-1] == 8 * 2**7
     assert lyapunov.learning_rates("cosine", 2)[0] == pytest.approx(0.01)
@@ -123,7 +119,7 @@ def test_both_growing_is_faster_in_the_bound_and_depends_in_truth():
 
 def test_the_map_has_settings_that_t3_admits_and_a_table():
     for setting in joint_growth.SETTINGS.values():
-        assert theory.lyapunov_condition(setting.growing_lr, 0.9, smoothness=1.0)
+        assert theory.lyapunov_condition(Hyperparameters(setting.growing_lr, 0.9), smoothness=1.0)
     shown = joint_growth.table(
         {"a": joint_growth.Comparison(2.0, 0.5, 1.1, 0.7)}
         | {"b": joint_growth.Comparison(0.5, 0.5, 1.1, 0.1)}

@@ -10,6 +10,7 @@ from sgdm_lib.engine import Experiment, Run, records
 from sgdm_lib.study import criteria, evidence, pages
 from sgdm_lib.study.claims import measured
 from sgdm_lib.study.evidence import Trained
+from sgdm_lib.theory import Hyperparameters
 
 LIMIT = 0.1 / (2 * math.sqrt(2) * math.sqrt(0.9 + 0.81))  # momentum 0.9, L = 1
 
@@ -82,7 +83,8 @@ def test_the_rate_of_the_noise_sees_a_floor(batch_sizes, outcome, value):
 def test_the_floor_is_the_stationary_one():
     parts = measured.floor_and_rate(steps=12_000, stage_steps=1200, curvatures=(1.0,))
     floor = theory.stationary_floor(1.0, 0.02, 0.9, variance=1.0, batch_size=8)
-    last = theory.exact_gradient_norms(1.0, 1.0, 0.02, 0.9, 8, variance=1.0, steps=12_000)[-1]
+    run = Hyperparameters(0.02, 0.9, 8, steps=12_000)
+    last = theory.exact_gradient_norms(theory.quadratic_problem(1.0, variance=1.0), run)[-1]
     assert parts["floor"].value == pytest.approx(last / floor)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from sgdm_lib import theory
 from sgdm_lib.book.play.widget import Choice, Slider, Widget
 from sgdm_lib.plots import lines
+from sgdm_lib.theory import Constants, Hyperparameters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,7 +105,7 @@ def schedule_to_bound() -> Widget:
 
 
 def _schedule_picture() -> Figure:
-    found = theory.guarantees(0.03, 0.9, 8, smoothness=1, variance=1, initial_gap=1, steps=STEPS)
+    found = theory.guarantees(Hyperparameters(0.03, 0.9, 8, steps=STEPS), Constants(1, 1, 1))
     steps = np.arange(1, STEPS + 1)
     bounds = {
         name: (steps[9:], answer.bound[9:])

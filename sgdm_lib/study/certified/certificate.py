@@ -12,6 +12,7 @@ from sgdm_lib import theory
 from sgdm_lib.checks import choice
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.recommend import GrowthGuarantee
+from sgdm_lib.theory import Hyperparameters
 
 THEOREMS = ("T2", "T3")
 Array = npt.NDArray[np.float64]
@@ -81,5 +82,5 @@ def limits_by_epoch(plan: TrainingPlan, theorem: str, optimizer: str = "nshb") -
     """
     lr, _, momentum = every_step(plan)
     choice("theorem", theorem, theory.THEOREMS)
-    limits = theory.smoothness_limits(theorem, lr, momentum, optimizer=optimizer)
+    limits = theory.smoothness_limits(theorem, Hyperparameters(lr, momentum, optimizer=optimizer))
     return np.minimum.reduceat(limits, plan.cumulative_steps - plan.steps)

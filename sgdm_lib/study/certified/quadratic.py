@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sgdm_lib import theory
 from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.study.certified.certificate import THEOREMS, Array, Certified, every_step
+from sgdm_lib.theory import Constants, Hyperparameters
 
 
 @dataclass(frozen=True)
@@ -63,43 +64,27 @@ def on_quadratic(
     problem = Quadratic() if problem is None else problem
     lr, sizes, momentum = every_step(plan)
     ends = plan.cumulative_steps - 1
-    norms = theory.exact_gradient_norms(
-        problem.curvatures,
-        problem.start,
-        np.append(lr, lr[-1]),  # one more, for the norm after the last step
-        momentum,
-        np.append(sizes, sizes[-1]),
-        variance=problem.variance,
-        optimizer=optimizer,
+    run = Hyperparameters(lr, momentum, sizes, optimizer=optimizer)
+    lr, sizes = (np.append(values, values[-1]) for values in (lr, sizes))  # for the last norm
+    longer = replace(run, lr=lr, batch_size=sizes)
+    noisy = theory.quadratic_problem(
+        problem.curvatures, start=problem.start, variance=problem.variance
     )
-    norm = np.sqrt(norms[ends + 1])
-    bounds = {
-        name: _bound(name, lr, sizes, momentum, problem, optimizer)[ends] for name in THEOREMS
-    }
+    norm = np.sqrt(theory.exact_gradient_norms(noisy, longer)[ends + 1])
+    bounds = {name: _bound(name, run, problem)[ends] for name in THEOREMS}
     epoch = np.arange(1.0, plan.epochs + 1)
     constant = {1: problem.smoothness, plan.epochs: problem.smoothness}
     return Certified(plan, optimizer, epoch, norm, norm, norm, constant, bounds)
 
 
-def _bound(
-    theorem: str, lr: Array, sizes: Array, momentum: float, problem: Quadratic, optimizer: str
-) -> Array:
+def _bound(theorem: str, run: Hyperparameters, problem: Quadratic) -> Array:
     """What the least norm so far is at most after each step, NaN where the theorem has stopped."""
-    count = theory.covered_steps(
-        theorem, lr, momentum, smoothness=problem.smoothness, optimizer=optimizer
-    )
-    values = np.full(lr.size, np.nan)
+    count = theory.covered_steps(theorem, run, problem.smoothness)
+    values = np.full(np.size(run.lr), np.nan)
     if not count:
         return values
-    answer = theory.guarantees(
-        lr[:count],
-        momentum,
-        sizes[:count],
-        smoothness=problem.smoothness,
-        variance=problem.variance,
-        initial_gap=problem.initial_gap,
-        optimizer=optimizer,
-    )[theorem]
+    constants = Constants(problem.smoothness, problem.variance, problem.initial_gap)
+    answer = theory.guarantees(run.first(count), constants)[theorem]
     assert answer.bound is not None
     values[:count] = np.sqrt(answer.bound)
     return values

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sgdm_lib import theory
+from sgdm_lib.theory import Constants, Hyperparameters
 
 Array = npt.NDArray[np.float64]
 
@@ -120,14 +121,12 @@ def compare(setting: Setting) -> Comparison:
     flat = np.full(growing.size, s.lr)
 
     def norms(lr: Array, variance: float) -> Array:
-        return theory.exact_gradient_norms(lam, start, lr, s.momentum, sizes, variance=variance)
+        problem = theory.quadratic_problem(lam, start=start, variance=variance)
+        return theory.exact_gradient_norms(problem, Hyperparameters(lr, s.momentum, sizes))
 
     def bound(lr: Array) -> float:
-        return float(
-            theory.lyapunov_bound(
-                lr, s.momentum, sizes, smoothness=1.0, variance=s.variance, initial_gap=1.0
-            )[-1]
-        )
+        run = Hyperparameters(lr, s.momentum, sizes)
+        return float(theory.lyapunov_bound(run, Constants(1.0, s.variance, 1.0))[-1])
 
     both, batch_only = norms(growing, s.variance).min(), norms(flat, s.variance)
     at = int(batch_only.argmin())

@@ -25,6 +25,7 @@ from sgdm_lib import theory
 from sgdm_lib.checks import choice
 from sgdm_lib.study.claims import joint_growth
 from sgdm_lib.study.criteria.verdict import Verdict, combine
+from sgdm_lib.theory import Constants, Hyperparameters
 
 LR, MOMENTUM, BATCH_SIZE, VARIANCE = 0.01, 0.9, 8.0, 100.0
 STAGE, SHORT, LONG = 2_500, 2, 8
@@ -78,31 +79,22 @@ def batch_sizes(kind: str, stages: int) -> Array:
     return theory.staged(BATCH_SIZE, growth, stages, STAGE)
 
 
+def _run(batch: str, lr: str, stages: int) -> Hyperparameters:
+    return Hyperparameters(learning_rates(lr, stages), MOMENTUM, batch_sizes(batch, stages))
+
+
 @lru_cache(maxsize=64)
 def least(batch: str, lr: str, stages: int = LONG) -> float:
     """The smallest expected squared gradient norm of the run, exactly."""
-    values = theory.exact_gradient_norms(
-        CURVATURES,
-        START,
-        learning_rates(lr, stages),
-        MOMENTUM,
-        batch_sizes(batch, stages),
-        variance=VARIANCE,
-    )
-    return float(values.min())
+    problem = theory.quadratic_problem(CURVATURES, start=START, variance=VARIANCE)
+    return float(theory.exact_gradient_norms(problem, _run(batch, lr, stages)).min())
 
 
 @lru_cache(maxsize=64)
 def bound(theorem: str, batch: str, lr: str, stages: int = LONG) -> float:
     """What "T2" or "T3" guarantees of that number; infinite where it does not apply."""
-    answer = theory.guarantees(
-        learning_rates(lr, stages),
-        MOMENTUM,
-        batch_sizes(batch, stages),
-        smoothness=1.0,
-        variance=VARIANCE,
-        initial_gap=1.0,
-    )[choice("theorem", theorem, ("T2", "T3"))]
+    choice("theorem", theorem, ("T2", "T3"))
+    answer = theory.guarantees(_run(batch, lr, stages), Constants(1.0, VARIANCE, 1.0))[theorem]
     return float("inf") if answer.bound is None else float(answer.bound[-1])
 
 

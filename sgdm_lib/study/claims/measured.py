@@ -9,7 +9,6 @@ recursion and nothing is sampled.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from sgdm_lib import theory
 from sgdm_lib.checks import number
 from sgdm_lib.study.criteria.verdict import Verdict
+from sgdm_lib.theory import Hyperparameters
 
 STATEMENTS = {
     "K15": "The learning rates used lie in the range that the theorems allow.",
@@ -59,14 +59,8 @@ def lr_within_limit(
     unit = 1 - momentum if optimizer == "shb" else 1.0
     limits = [unit * theory.lr_limits(momentum, smoothness=float(L)).first for L in sizes]
     ratios = lr / np.array(limits)
-    within = np.array(
-        [
-            bool(
-                theory.theorem_31_condition(lr, momentum, smoothness=float(L), optimizer=optimizer)
-            )
-            for L in sizes
-        ]
-    )
+    run = Hyperparameters(lr, momentum, optimizer=optimizer)
+    within = np.array([bool(theory.theorem_31_condition(run, float(L))) for L in sizes])
     outcome = "holds" if within.all() else "mixed" if within.any() else ""
     mean = float(np.exp(np.log(ratios).mean()))
     return Verdict(
@@ -119,31 +113,26 @@ def floor_and_rate(
     """
     smoothness = max(curvatures)
     for verdict in (
-        theory.theorem_31_condition(lr, momentum, smoothness=smoothness),
-        theory.theorem_32_condition(lr, momentum, growth=2.0, smoothness=smoothness),
+        theory.theorem_31_condition(Hyperparameters(lr, momentum), smoothness),
+        theory.theorem_32_condition(Hyperparameters(lr, momentum), smoothness, growth=2.0),
     ):
         verdict.require()
     sizes = batch_size * 2.0 ** (np.arange(steps) // stage_steps)
-    common: dict[str, Any] = {"variance": variance, "steps": steps}
+    problem = theory.quadratic_problem(curvatures, variance=variance)
     run = {
-        name: theory.exact_gradient_norms(curvatures, 1.0, lr, momentum, b, **common)
+        name: theory.exact_gradient_norms(problem, Hyperparameters(lr, momentum, b, steps=steps))
         for name, b in (("b", batch_size), ("4b", 4 * batch_size), ("growing", sizes))
     }
     floor = float(
         theory.stationary_floor(curvatures, lr, momentum, variance=variance, batch_size=batch_size)
     )
-    gap = 0.5 * float(np.sum(curvatures))
-    constants: dict[str, Any] = {
-        "smoothness": smoothness,
-        "variance": variance,
-        "initial_gap": gap,
-        "steps": steps,
-    }
+    constants, first = (
+        theory.constants(problem),
+        Hyperparameters(lr, momentum, batch_size, steps=steps),
+    )
     bounds = {
-        "b": theory.theorem_31_bound(lr, momentum, batch_size, **constants),
-        "growing": theory.theorem_32_bound(
-            lr, momentum, batch_size, growth=2.0, stage_steps=stage_steps, **constants
-        ),
+        "b": theory.theorem_31_bound(first, constants),
+        "growing": theory.theorem_32_bound(first, constants, growth=2.0, stage_steps=stage_steps),
     }
     ratio = max(float((np.minimum.accumulate(run[k]) / bounds[k]).max()) for k in bounds)
     return {
@@ -194,7 +183,10 @@ def noise_rate(
     """
     number("variance", variance, above=0)
     noisy, quiet = (
-        theory.exact_gradient_norms(curvatures, 1.0, lr, momentum, batch_sizes, variance=v)
+        theory.exact_gradient_norms(
+            theory.quadratic_problem(curvatures, variance=v),
+            Hyperparameters(lr, momentum, batch_sizes),
+        )
         for v in (variance, 0.0)
     )
     part = np.cumsum(noisy - quiet)

@@ -4,7 +4,7 @@ Constant lr; NSHB in Theorems 3.1 and 3.2 and Lemma A.4, SHB (``optimizer="shb"`
 A.1 and A.2. The proofs use both step-size conditions; the statements ask for one of them (3.1 the
 first, 3.2 and A.4 their maximum), and for momentum > 0. ``version="printed"`` checks what is
 printed, ``version="repaired"`` what the proofs need. At momentum 0.9 the printed bounds are true
-anyway: `sgdm_lib.theory.printed_checks`.
+anyway: ``sgdm_lib.theory.kamo2025_checks``.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import choice
-from ._inputs import (
+from sgdm_lib.checks import choice
+from sgdm_lib.theory._inputs import (
     Array,
-    ArrayLike,
-    Setting,
-    is_one,
     momentum_value,
     number,
     ratio_or_inf,
-    setting,
 )
-from .conditions import Admissibility, Condition, constant, judge
+from sgdm_lib.theory.conditions import Admissibility, Condition, constant, judge
+from sgdm_lib.theory.values import Constants, Hyperparameters, Setting, for_condition, setting
 
 THEOREM_31 = "Kamo & Iiduka, Theorem 3.1"
 THEOREM_32 = "Kamo & Iiduka, Theorem 3.2"
@@ -48,7 +45,7 @@ class LrLimits:
 
 
 def lr_limits(momentum: float, *, smoothness: float = 1.0) -> LrLimits:
-    """Return the step-size limits of Theorems 3.1 and 3.2 (NSHB; SHB: times 1 - momentum).
+    """The step-size limits of Theorems 3.1 and 3.2 (NSHB; SHB: times 1 - momentum).
 
     The first limit is the largest for every momentum (by a factor of at least 1.5 and 2.6), so the
     printed maximum is the first limit and the minimum is the second one.
@@ -85,26 +82,20 @@ def _judge(theorem: str, s: Setting, second: float, *, either: bool, version: st
 
 
 def theorem_31_condition(
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    smoothness: float,
-    version: str = "printed",
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, smoothness: float, *, version: str = "printed"
 ) -> Admissibility:
-    """Say whether Theorem 3.1 (SHB: A.1) applies; printed: first limit; repaired: both.
+    """Whether Theorem 3.1 (SHB: A.1) applies; printed: first limit; repaired: both.
 
     The theorem asks for momentum > 0; at momentum 0, plain SGD, it does not apply.
 
-    >>> bool(theorem_31_condition(0.02, 0.9, smoothness=1.0))
+    >>> bool(theorem_31_condition(Hyperparameters(0.02, 0.9), 1.0))
     True
-    >>> theorem_31_condition(0.02, 0.9, smoothness=1.0, version="repaired").condition
+    >>> theorem_31_condition(Hyperparameters(0.02, 0.9), 1.0, version="repaired").condition
     'lr <= second limit of the proof'
-    >>> theorem_31_condition(1000.0, 0.0, smoothness=1.0).condition
+    >>> theorem_31_condition(Hyperparameters(1000.0, 0.0), 1.0).condition
     'momentum > 0'
     """
-    steps = 1 if is_one(lr) else None
-    s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness)
     return _condition_31(s, version)
 
 
@@ -114,50 +105,32 @@ def _condition_31(s: Setting, version: str) -> Admissibility:
 
 
 def theorem_31_bound(
-    lr: float,
-    momentum: float,
-    batch_size: float,
-    *,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
-    steps: int,
-    version: str = "printed",
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, constants: Constants, *, version: str = "printed"
 ) -> Array:
-    """Bound min E||grad f||^2 at constant lr and batch (Theorem 3.1; SHB: Theorem A.1).
+    """A bound on min E||grad f||^2 at constant lr and batch (Theorem 3.1; SHB: Theorem A.1).
 
     ``2 Delta/(eta T) + (L eta sigma^2/b) {(3 beta^2+beta)/(2 (1+beta)) + 1}``.
 
     Returns:
-        float64 (steps,): entry T-1 is the bound for T steps.
+        float64 (T,): the bound for every horizon.
 
     Raises:
         ValueError: if the chosen version's condition fails.
 
-    >>> theorem_31_bound(0.01, 0.9, 100, smoothness=1, variance=1, initial_gap=1,
-    ...                  steps=2)[-1].round(6)
+    >>> run = Hyperparameters(0.01, 0.9, 100, steps=2)
+    >>> theorem_31_bound(run, Constants(1, 1, 1))[-1].round(6)
     np.float64(100.000188)
     """
-    s = setting(
-        lr,
-        momentum,
-        batch_size,
-        smoothness=smoothness,
-        variance=variance,
-        initial_gap=initial_gap,
-        steps=steps,
-        optimizer=optimizer,
-    )
+    s = setting(hyperparameters, constants)
     if np.ptp(s.batch_size) > 0:
         raise ValueError("batch_size must be constant in Theorem 3.1: use lemma_a4_bound")
     _condition_31(s, version).require()
     floor = s.smoothness * s.lr[0] * s.noise[0] * constant_batch_factor(s.momentum)
-    return ratio_or_inf(2 * s.initial_gap, s.lr[0] * np.arange(1, steps + 1)) + floor
+    return ratio_or_inf(2 * s.initial_gap, s.lr[0] * np.arange(1, s.lr.size + 1)) + floor
 
 
 def constant_batch_factor(momentum: float) -> float:
-    """Return Theorem 3.1's noise factor ``(3 beta^2+beta)/(2 (1+beta)) + 1``.
+    """Theorem 3.1's noise factor ``(3 beta^2+beta)/(2 (1+beta)) + 1``.
 
     >>> round(constant_batch_factor(0.9), 4)
     1.8763
@@ -167,7 +140,7 @@ def constant_batch_factor(momentum: float) -> float:
 
 
 def growth_factor(momentum: float, growth: float) -> float:
-    """Return Theorem 3.2's noise factor, simplified: ``delta / ((1-beta^2) (delta-1))``.
+    """Theorem 3.2's noise factor, simplified: ``delta / ((1-beta^2) (delta-1))``.
 
     Printed is ``delta/(beta^2 delta-1) (beta^2/(1-beta^2) - 1/(delta-1))``, which is the same
     number wherever beta^2 delta is not 1.
@@ -186,26 +159,19 @@ def growth_limits_condition(s: Setting, version: str, theorem: str) -> Admissibi
 
 
 def theorem_32_condition(
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    growth: float,
-    smoothness: float,
-    version: str = "printed",
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, smoothness: float, *, growth: float, version: str = "printed"
 ) -> Admissibility:
-    """Say whether Theorem 3.2 (SHB: A.2) applies.
+    """Whether Theorem 3.2 (SHB: A.2) applies.
 
     Printed: lr at most the *maximum* of the two limits, and ``beta^2 delta > 1``. Repaired: lr at
     most both limits; the condition on beta^2 delta is superfluous.
 
-    >>> verdict = theorem_32_condition(0.02, 0.9, growth=1.2, smoothness=1.0)
+    >>> verdict = theorem_32_condition(Hyperparameters(0.02, 0.9), 1.0, growth=1.2)
     >>> verdict.condition, round(verdict.limit, 3)
     ('beta^2 delta > 1, i.e. 1/delta < beta^2', 0.81)
     """
     delta = number("growth", growth, above=1)
-    steps = 1 if is_one(lr) else None
-    s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness)
     verdict = growth_limits_condition(s, version, THEOREM_32)
     if version == "repaired" or not verdict:
         return verdict
@@ -215,61 +181,37 @@ def theorem_32_condition(
 
 
 def theorem_32_bound(
-    lr: float,
-    momentum: float,
-    batch_size: float,
+    hyperparameters: Hyperparameters,
+    constants: Constants,
     *,
     growth: float,
     stage_steps: int,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
-    steps: int,
     version: str = "printed",
-    optimizer: str = "nshb",
 ) -> Array:
-    """Bound min E||grad f||^2 for b_0 delta^m over stages of at most K_max E_max steps (Thm 3.2).
+    """A bound on min E||grad f||^2 for b_0 delta^m in stages of at most K_max E_max steps (3.2).
 
     ``2 Delta/(eta T) + 2 L eta sigma^2 K_max E_max/(b_0 T) x growth_factor``; SHB: Theorem A.2.
 
     Args:
-        lr: constant eta (alpha for SHB).
-        momentum: beta.
-        batch_size: b_0, the first stage's batch size.
+        hyperparameters: of the run; its batch size is b_0, that of the first stage.
+        constants: L, sigma^2 and Delta of the loss.
         growth: delta > 1.
         stage_steps: K_max E_max, the steps of the longest stage.
-        smoothness: L.
-        variance: sigma^2.
-        initial_gap: Delta.
-        steps: the horizon T.
         version: "printed" or "repaired" conditions; the value is the same.
-        optimizer: "nshb" or "shb".
 
     Returns:
-        float64 (steps,): entry T-1 is the bound for T steps.
+        float64 (T,): the bound for every horizon.
 
     Raises:
         ValueError: if the chosen version's condition fails.
 
-    >>> theorem_32_bound(0.002, 0.9, 8, growth=2, stage_steps=100, smoothness=1, variance=1,
-    ...                  initial_gap=1, steps=1000, version="repaired")[-1].round(5)
+    >>> run, stage = Hyperparameters(0.002, 0.9, 8, steps=1000), {"growth": 2, "stage_steps": 100}
+    >>> theorem_32_bound(run, Constants(1, 1, 1), **stage, version="repaired")[-1].round(5)
     np.float64(1.00053)
     """
-    verdict = theorem_32_condition(
-        lr, momentum, growth=growth, smoothness=smoothness, version=version, optimizer=optimizer
-    )
-    verdict.require()
-    s = setting(
-        lr,
-        momentum,
-        batch_size,
-        smoothness=smoothness,
-        variance=variance,
-        initial_gap=initial_gap,
-        steps=steps,
-        optimizer=optimizer,
-    )
+    s = setting(hyperparameters, constants)
+    theorem_32_condition(hyperparameters, s.smoothness, growth=growth, version=version).require()
     length = number("stage_steps", stage_steps, above=0)
-    noise = s.smoothness * s.lr[0] * s.noise[0] * length * growth_factor(momentum, growth)
-    bias = ratio_or_inf(2 * s.initial_gap, s.lr[0] * np.arange(1, steps + 1))
-    return bias + 2 * noise / np.arange(1, steps + 1)
+    noise = s.smoothness * s.lr[0] * s.noise[0] * length * growth_factor(s.momentum, growth)
+    count = np.arange(1, s.lr.size + 1)
+    return ratio_or_inf(2 * s.initial_gap, s.lr[0] * count) + 2 * noise / count

@@ -7,53 +7,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._inputs import Array, ArrayLike, discounted_sum, is_one, momentum_value, number, setting
-from .conditions import Admissibility
-from .constant_lr import curvature_factor, noise_factor
-from .dynamics import exact_gradient_norms, stability_limit, stationary_floor
-from .printed import (
+from sgdm_lib.theory._inputs import Array, discounted_sum, momentum_value, number
+from sgdm_lib.theory.conditions import Admissibility
+from sgdm_lib.theory.constant_lr import curvature_factor, noise_factor
+from sgdm_lib.theory.dynamics import exact_gradient_norms, stability_limit, stationary_floor
+from sgdm_lib.theory.kamo2025 import (
     constant_batch_factor,
     growth_limits_condition,
     lr_limits,
     theorem_31_bound,
 )
+from sgdm_lib.theory.problems import quadratic_problem
+from sgdm_lib.theory.values import Constants, Hyperparameters, for_condition, setting
 
 LEMMA_A4 = "Kamo & Iiduka, Lemma A.4"
 
 
 def lemma_a4_condition(
-    lr: ArrayLike,
-    momentum: float,
-    *,
-    smoothness: float,
-    version: str = "printed",
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, smoothness: float, *, version: str = "printed"
 ) -> Admissibility:
-    """Say whether Lemma A.4 applies: the limits of Theorem 3.2, maximum (printed) or both.
+    """Whether Lemma A.4 applies: the limits of Theorem 3.2, maximum (printed) or both.
 
-    >>> bool(lemma_a4_condition(0.02, 0.9, smoothness=1.0))
+    >>> bool(lemma_a4_condition(Hyperparameters(0.02, 0.9), 1.0))
     True
-    >>> round(lemma_a4_condition(0.02, 0.9, smoothness=1.0, version="repaired").limit, 5)
+    >>> round(lemma_a4_condition(Hyperparameters(0.02, 0.9), 1.0, version="repaired").limit, 5)
     0.00274
     """
-    steps = 1 if is_one(lr) else None
-    s = setting(lr, momentum, smoothness=smoothness, steps=steps, optimizer=optimizer)
+    s = for_condition(hyperparameters, smoothness)
     return growth_limits_condition(s, version, LEMMA_A4)
 
 
 def lemma_a4_bound(
-    lr: float,
-    momentum: float,
-    batch_size: ArrayLike,
-    *,
-    smoothness: float,
-    variance: float,
-    initial_gap: float,
-    steps: int | None = None,
-    version: str = "printed",
-    optimizer: str = "nshb",
+    hyperparameters: Hyperparameters, constants: Constants, *, version: str = "printed"
 ) -> Array:
-    """Bound the average of E||grad f||^2 at constant lr for any batch sequence (Lemma A.4).
+    """A bound on the average of E||grad f||^2 at constant lr for any batch sequence (Lemma A.4).
 
     ``2 Delta/(eta T) + (2 L eta sigma^2/T) sum_{t<T} sum_{i<=t} beta^(2(t-i))/b_i``.
 
@@ -63,20 +50,11 @@ def lemma_a4_bound(
     Raises:
         ValueError: if the chosen version's condition fails.
 
-    >>> lemma_a4_bound(0.002, 0.9, [8, 16], smoothness=1, variance=1, initial_gap=1,
-    ...                version="repaired").round(4)
+    >>> run = Hyperparameters(0.002, 0.9, [8, 16])
+    >>> lemma_a4_bound(run, Constants(1, 1, 1), version="repaired").round(4)
     array([1000.0005,  500.0006])
     """
-    s = setting(
-        lr,
-        momentum,
-        batch_size,
-        smoothness=smoothness,
-        variance=variance,
-        initial_gap=initial_gap,
-        steps=steps,
-        optimizer=optimizer,
-    )
+    s = setting(hyperparameters, constants)
     growth_limits_condition(s, version, LEMMA_A4).require()
     if s.lr[0] == 0.0:
         return np.full(s.lr.size, np.inf)
@@ -101,11 +79,11 @@ class Implied:
 
 
 def implied_by_constant_lr_bound(momentum: float) -> Implied:
-    """Say which printed statements follow from T1 under the first limit alone.
+    """Which printed statements follow from T1 under the first limit alone.
 
     T1's denominator must be at least 1/2, and its noise constant at most the printed one:
     ``C/(2 q) <= (3 beta^2+beta)/(2 (1+beta)) + 1`` for 3.1, ``C/(2 q) <= 2/(1-beta^2)`` for 3.2,
-    with q the denominator at the limit, which is also the printed maximum (see `lr_limits`).
+    with q the denominator at the limit, which is also the printed maximum (see ``lr_limits``).
 
     >>> implied_by_constant_lr_bound(0.9)
     Implied(bias=True, theorem_31=True, theorem_32=True)
@@ -143,7 +121,7 @@ class Thresholds:
 
 
 def momentum_thresholds() -> Thresholds:
-    """Return where Theorem 3.1 as printed is false, and where T1 proves it (kappa 1).
+    """Where Theorem 3.1 as printed is false, and where T1 proves it (kappa 1).
 
     >>> t = momentum_thresholds()
     >>> [round(x, 3) for x in (t.unstable, t.floor, t.single_step, t.bias, t.theorem_31)]
@@ -164,7 +142,7 @@ def momentum_thresholds() -> Thresholds:
 
 
 def _switch(holds: Callable[[float], bool]) -> float:
-    """Return where a property that fails at 0.001 and holds at 0.5 begins to hold."""
+    """Where a property that fails at 0.001 and holds at 0.5 begins to hold."""
     low, high = 0.001, 0.5
     for _ in range(40):
         middle = (low + high) / 2
@@ -196,7 +174,7 @@ class Counterexample:
 
     @property
     def violated(self) -> bool:
-        """Return whether the measured minimum exceeds the printed bound."""
+        """Whether the measured minimum exceeds the printed bound."""
         return self.measured > self.bound
 
 
@@ -213,7 +191,7 @@ def counterexample(
     For large T and without noise it fails where the limit lies beyond the stability limit
     (momentum below 0.026), with noise where the stationary floor exceeds the printed one (below
     0.071). At ``steps=1`` it fails wherever the lr exceeds 1/L (below 0.094); see
-    `momentum_thresholds`.
+    ``momentum_thresholds``.
 
     Args:
         momentum: beta in (0, 1).
@@ -233,10 +211,9 @@ def counterexample(
     b = number("momentum", momentum, above=0, below=1)
     lr = number("fraction", fraction, above=0, at_most=1) * lr_limits(b).first
     start = number("start", start)
-    norms = exact_gradient_norms(1.0, start, lr, b, variance=variance, steps=steps)
-    bound = theorem_31_bound(
-        lr, b, 1.0, smoothness=1, variance=variance, initial_gap=start**2 / 2, steps=steps
-    )
+    run = Hyperparameters(lr, b, steps=steps)
+    norms = exact_gradient_norms(quadratic_problem(1.0, start=start, variance=variance), run)
+    bound = theorem_31_bound(run, Constants(1.0, variance, start**2 / 2))
     return Counterexample(
         momentum=b,
         lr=lr,
