@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sgdm_lib.book import unrecorded
-from sgdm_lib.book.notebooks import PARAMETERS, assignments, check_parameters, find_root
+from sgdm_lib.book.notebooks import (
+    MISSING,
+    PARAMETERS,
+    assignments,
+    check_parameters,
+    find_root,
+)
 from sgdm_lib.checks import choice
 from sgdm_lib.engine.records import Run
 from sgdm_lib.study import criteria, pages
-from sgdm_lib.study.evidence import Published, Recorded, find
+from sgdm_lib.study.evidence import Published, Recorded, Trained, find
+from sgdm_lib.study.evidence import train as train_runs
 
-__all__ = ["Settings", "begin", "claim", "note", "recorded", "scorecard", "evidence"]
+__all__ = [
+    "Settings",
+    "begin",
+    "claim",
+    "evidence",
+    "note",
+    "note_all",
+    "recorded",
+    "scorecard",
+]
 
 T = TypeVar("T")
 
@@ -35,6 +52,20 @@ class Settings:
     def pick(self, *, quick: T, paper: T) -> T:
         """The value for the present scale."""
         return quick if self.scale == "quick" else paper
+
+    def train(self, runs: Iterable[str], paper: str = "kamo2025") -> Trained:
+        """Train runs on the spot: small ones on digits, or with scale "paper" the paper's own.
+
+        Args:
+            runs: short names, as for :func:`sgdm_lib.study.evidence.train`.
+            paper: whose short names: "kamo2025" or "kondo2025".
+
+        Raises:
+            ValueError: if there is no such run.
+        """
+        protocol = self.pick(quick="quick", paper="full")
+        where = {"out": self.records, "device": self.device}
+        return train_runs(runs, seeds=self.seeds, paper=paper, protocol=protocol, **where)
 
 
 class ParameterError(ValueError):
@@ -95,21 +126,40 @@ def _refuse_unknown() -> None:
                 choice("parameter", name, PARAMETERS)
 
 
-def note(name: str, value: float | int | str) -> None:
+def note(name: str, value: float | int | str | None) -> None:
     """Keep a number for the prose: ``{glue:text}`name:.2f` `` shows it on the page.
 
     Numbers in the text are never typed by hand. Where the book's packages are not installed (Colab)
     there is no page to put them on, and nothing happens.
+
+    Args:
+        name: the number's name; the name of another number of the same page would replace it.
+        value: the number; None or NaN if the data it needs are missing: the page shows "…".
     """
     try:
         from myst_nb import glue
     except ImportError:
         return
 
-    plain = value if isinstance(value, str) else float(value)
-    if isinstance(value, Integral):  # NumPy's, too: a count is printed without decimals
+    plain: float | int | str
+    if value is None or value != value:
+        plain = MISSING
+    elif isinstance(value, Integral):  # NumPy's, too: a count is printed without decimals
         plain = int(value)
+    else:
+        plain = value if isinstance(value, str) else float(value)
     glue(name, plain, display=False)
+
+
+def note_all(prefix: str, numbers: Mapping[str, float | int | str | None]) -> None:
+    """Keep several numbers for the prose: each is noted as ``prefix_key``.
+
+    Args:
+        prefix: the beginning of every name.
+        numbers: the numbers by the end of their names; see :func:`note`.
+    """
+    for key, value in numbers.items():
+        note(f"{prefix}_{key}", value)
 
 
 def claim(name: str) -> pages.Report:
