@@ -63,9 +63,14 @@ class Settings:
         Raises:
             ValueError: if there is no such run.
         """
-        protocol = self.pick(quick="quick", paper="full")
-        where = {"out": self.records, "device": self.device}
-        return train_runs(runs, seeds=self.seeds, paper=paper, protocol=protocol, **where)
+        return train_runs(
+            runs,
+            seeds=self.seeds,
+            paper=paper,
+            protocol=self.pick(quick="quick", paper="full"),
+            out=self.records,
+            device=self.device,
+        )
 
 
 class ParameterError(ValueError):

@@ -65,7 +65,7 @@ def with_other_baseline(
     fixed, spent = rows.loc[(baseline, threshold)], rows.loc[(run, threshold)]["sfo"]
     plan = papers.catalogue()[f"kamo2025/sfo/{baseline}"].plan()
     cost = np.cumsum(plan.steps * plan.batch_sizes)
-    found = {}
+    found: dict[str, float] = {}
     for word, column in (("printed", "epoch"), ("mean", "mean"), ("first", "first")):
         found[f"{word}_epoch"] = int(fixed[column])
         found[word] = float(spent / cost[fixed[column] - 1])
