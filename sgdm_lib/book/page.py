@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -18,7 +18,8 @@ from sgdm_lib.book.notebooks import (
 from sgdm_lib.checks import choice
 from sgdm_lib.engine.records import Run
 from sgdm_lib.study import criteria, pages
-from sgdm_lib.study.evidence import Published, Recorded, find
+from sgdm_lib.study.evidence import Published, Recorded, Trained, find
+from sgdm_lib.study.evidence import train as train_runs
 
 __all__ = [
     "Settings",
@@ -50,6 +51,25 @@ class Settings:
     def pick(self, *, quick: T, paper: T) -> T:
         """The value for the present scale."""
         return quick if self.scale == "quick" else paper
+
+    def train(self, runs: Iterable[str], paper: str = "kamo2025") -> Trained:
+        """Train runs on the spot: small ones on digits, or with scale "paper" the paper's own.
+
+        Args:
+            runs: short names, as for :func:`sgdm_lib.study.evidence.train`.
+            paper: whose short names: "kamo2025" or "kondo2025".
+
+        Raises:
+            ValueError: if there is no such run.
+        """
+        return train_runs(
+            runs,
+            seeds=self.seeds,
+            paper=paper,
+            protocol=self.pick(quick="quick", paper="full"),
+            out=self.records,
+            device=self.device,
+        )
 
 
 class ParameterError(ValueError):
@@ -116,7 +136,7 @@ def note(name: str, value: float | int | str | None) -> None:
 
     Args:
         name: the number's name; the name of another number of the same page would replace it.
-        value: the number; None if the data that it needs are missing: the page shows "…".
+        value: the number; None or NaN if the data it needs are missing: the page shows "…".
     """
     try:
         from myst_nb import glue
@@ -124,7 +144,7 @@ def note(name: str, value: float | int | str | None) -> None:
         return
 
     plain: float | int | str
-    if value is None:
+    if value is None or value != value:
         plain = MISSING
     elif isinstance(value, Integral):  # NumPy's, too: a count is printed without decimals
         plain = int(value)

@@ -11,7 +11,7 @@ from sgdm_lib.study import pages, papers
 from sgdm_lib.study.claims import equal_batch as eb
 from sgdm_lib.study.evidence import Published
 
-CURVES = Path(__file__).parents[2] / "chapters" / "paper_curves"
+CURVES = Path(__file__).resolve().parents[2] / "chapters" / "paper_curves"
 CIFAR, TINY = Published(CURVES), Published(CURVES, "tiny_imagenet")
 
 

@@ -5,6 +5,7 @@ from sgdm_lib.study.claims import (
     joint_growth,
     lyapunov,
     measured,
+    single_runs,
     tables,
 )
 from sgdm_lib.study.claims.claim import (
@@ -29,5 +30,6 @@ __all__ = [
     "lr_within_limit",
     "lyapunov",
     "measured",
+    "single_runs",
     "tables",
 ]

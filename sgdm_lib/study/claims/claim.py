@@ -62,6 +62,10 @@ class Claim:
             for label, test in self.tests.items()
         }
 
+    def values(self, source: Evidence) -> dict[str, float | None]:
+        """The judged value of each test; None where it has none."""
+        return {label: part.value for label, part in self.parts(source).items()}
+
     @property
     def criteria(self) -> tuple[str, ...]:
         """Names of the criteria used, functions of :mod:`sgdm_lib.study.criteria`."""

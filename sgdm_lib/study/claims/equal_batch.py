@@ -178,6 +178,45 @@ def comparison(
     return pd.DataFrame(rows)
 
 
+def window(
+    source: Published, optimizer: str = "nshb", schedule: str = "x2"
+) -> dict[str, int | float]:
+    """The epochs with equal batch sizes, and what both runs of an optimizer have spent by then.
+
+    Args:
+        source: the published curves of one data set.
+        optimizer: short name, such as "nshb".
+        schedule: the growing one.
+
+    Returns:
+        ``first`` and ``last`` of the epochs; by the end of the last ``steps_constant``,
+        ``steps_growing``, ``steps_ratio`` = growing / constant, ``sfo_constant``, ``sfo_growing``;
+        ``floor_left``: which part of a noise floor, sqrt(b_last / b_end), would be left at the end;
+        ``late_fall``: by which part the growing run's norm falls after the last epoch with at most
+        a quarter of the final batch size.
+
+    Raises:
+        ValueError: if the figures have no such curves.
+    """
+    first, last = equal_epochs(source, schedule)
+    constant, growing = (
+        source.curve(f"{optimizer}/{kind}", "gradient_norm") for kind in ("constant", schedule)
+    )
+    if constant is None or growing is None:
+        raise ValueError(f"the figures have no curves of {optimizer}/constant and /{schedule}")
+    sizes = batch_sizes(source, schedule)
+    quarter = np.flatnonzero(4 * sizes <= sizes[-1])[-1]
+    found: dict[str, int | float] = {"first": first, "last": last}
+    for word, curve in (("constant", constant), ("growing", growing)):
+        found[f"steps_{word}"] = int(curve.step[last - 1])
+        found[f"sfo_{word}"] = int(curve.sfo[last - 1])
+    return found | {
+        "steps_ratio": found["steps_growing"] / found["steps_constant"],
+        "floor_left": float(np.sqrt(sizes[last - 1] / sizes[-1])),
+        "late_fall": float(1 - growing.mean[-1] / growing.mean[quarter]),
+    }
+
+
 @dataclass(frozen=True)
 class EqualLoss:
     """Two runs at the same training loss: the growing one early, the constant one later."""

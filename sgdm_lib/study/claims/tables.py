@@ -98,7 +98,9 @@ def _first(curve: Curve, values: np.ndarray, level: float) -> int | None:
     return int(spent) if np.isfinite(spent) else None
 
 
-def effort_ratio(run: Curve, baseline: Curve, levels: npt.ArrayLike, unit: str) -> np.ndarray:
+def effort_ratio(
+    run: Curve | None, baseline: Curve | None, levels: npt.ArrayLike, unit: str
+) -> np.ndarray:
     """Budget of a run / of a baseline until their mean curves first are at a level or past it.
 
     Args:
@@ -108,12 +110,14 @@ def effort_ratio(run: Curve, baseline: Curve, levels: npt.ArrayLike, unit: str) 
         unit: what is paid: "sfo", "step", "epoch" or "seconds".
 
     Returns:
-        The ratios, shape (k,); NaN where one of the two never gets there.
+        The ratios, shape (k,); NaN where one of the two never gets there, or is missing (None).
 
     Raises:
         ValueError: if the unit is unknown.
     """
     choice("unit", unit, UNITS)
+    if run is None or baseline is None:
+        return np.full(np.size(levels), np.nan)
     spent = [
         np.array([_of_mean(curve).reached(goal, unit)[0] for goal in np.atleast_1d(levels)])
         for curve in (run, baseline)

@@ -30,6 +30,11 @@ from sgdm_lib.study.criteria.curves import (
     level,
     measurements,
 )
+from sgdm_lib.study.criteria.ends import (
+    end,
+    end_changes,
+    end_ratio,
+)
 from sgdm_lib.study.criteria.gates import (
     at_chance,
     same_until,
@@ -49,6 +54,7 @@ from sgdm_lib.study.criteria.verdict import (
     Verdict,
     combine,
     no_data,
+    tally,
     undecided,
 )
 
@@ -63,6 +69,10 @@ __all__ = [
     "at_chance",
     "reaches_with_less",
     "combine",
+    "end",
+    "end_changes",
+    "end_ratio",
+    "tally",
     "ends_above",
     "ends_apart",
     "ends_higher",

@@ -201,6 +201,34 @@ def combine(claim: str, parts: Mapping[str, Verdict]) -> Verdict:
     return replace(found, outcome=outcome, evidence=evidence, why=why, seeds=min(seeds, default=0))
 
 
+def tally(parts: Mapping[str, Verdict], ending: str = "") -> dict[str, float | None]:
+    """How several tests came out: counts, and the extremes of their judged values.
+
+    Args:
+        parts: verdicts by label.
+        ending: only those whose label ends so.
+
+    Returns:
+        ``tests``: their number; ``holds``: how many hold; ``compared``: how many have a judged
+        value; ``below_1``: how many of these are below 1; ``lowest`` and ``highest`` of them, None
+        without any.
+
+    >>> parts = {"a": Verdict("", "holds", "", "", value=0.5), "b": no_data("")}
+    >>> list(tally(parts).values())
+    [2, 1, 1, 1, 0.5, 0.5]
+    """
+    found = [part for label, part in parts.items() if label.endswith(ending)]
+    values = [part.value for part in found if part.value is not None]
+    return {
+        "tests": len(found),
+        "holds": sum(part.outcome == "holds" for part in found),
+        "compared": len(values),
+        "below_1": sum(value < 1 for value in values),
+        "lowest": min(values, default=None),
+        "highest": max(values, default=None),
+    }
+
+
 def _reasons(found: Verdict) -> str:
     whys = [leaf.why for leaf in found.leaves if leaf.outcome == "undecided"]
     return "; ".join(dict.fromkeys(filter(None, whys))) or "no test is decided"

@@ -10,6 +10,7 @@ from pathlib import Path
 from sgdm_lib.checks import choice
 from sgdm_lib.engine import inputs, records
 from sgdm_lib.engine.records import Run
+from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.study import papers
 from sgdm_lib.study.criteria.curves import Curve
 from sgdm_lib.study.criteria.runs import of_runs
@@ -39,6 +40,7 @@ class Recorded:
         paper: "kamo2025" or "kondo2025": whose short names are meant.
         protocol: one of :data:`PROTOCOLS`: "full" is the paper's own, the others are reduced.
         dataset: for "full": "cifar100" or "tiny_imagenet".
+        seeds: only the runs with these seeds; None: all.
 
     Raises:
         ValueError: if paper or protocol are unknown.
@@ -48,6 +50,7 @@ class Recorded:
     paper: str = "kamo2025"
     protocol: str = "full"
     dataset: str = "cifar100"
+    seeds: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         choice("paper", self.paper, ("kamo2025", "kondo2025"))
@@ -82,7 +85,21 @@ class Recorded:
 
     def runs(self, run: str) -> list[Run]:
         """The recorded runs, by seed."""
-        return find(self.folder, self.name(run))
+        found = find(self.folder, self.name(run))
+        return [r for r in found if self.seeds is None or r.experiment.seed in self.seeds]
+
+    def plans(self, runs: Mapping[str, str]) -> dict[str, TrainingPlan]:
+        """The plans of runs of the catalogue, recorded or not.
+
+        Args:
+            runs: short names, such as ``nshb/constant``, by label.
+
+        Raises:
+            ValueError: if there is no such run.
+        """
+        known = papers.catalogue()
+        names = {label: choice("run", self.name(run), known) for label, run in runs.items()}
+        return {label: known[name].plan() for label, name in names.items()}
 
     def folders(self, name: str) -> list[str]:
         """Where the records of a name of the catalogue lie, relative to the folder."""

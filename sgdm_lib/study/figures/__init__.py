@@ -18,6 +18,7 @@ from sgdm_lib.study.figures.ends import (
 )
 from sgdm_lib.study.figures.equal_batch import (
     at_equal_batch_size,
+    lead_table,
 )
 from sgdm_lib.study.figures.estimators import (
     at_equal_time,
@@ -35,8 +36,10 @@ from sgdm_lib.study.figures.hierarchy import (
     hierarchy,
 )
 from sgdm_lib.study.figures.published import (
+    optimizer_rows,
     panels,
     ratio_panels,
+    recorded_counts,
 )
 from sgdm_lib.study.figures.runs import (
     curves,
@@ -45,6 +48,7 @@ from sgdm_lib.study.figures.runs import (
     provenance,
 )
 from sgdm_lib.study.figures.verdicts import (
+    doubling_verdicts,
     verdict_points,
     verdict_table,
 )
@@ -57,16 +61,20 @@ __all__ = [
     "cost_ratios",
     "cover",
     "curves",
+    "doubling_verdicts",
     "ends_table",
     "at_four_budgets",
     "hierarchy",
     "history",
     "intervals",
+    "lead_table",
     "noise_table",
+    "optimizer_rows",
     "panels",
     "provenance",
     "ratio_panels",
     "estimates",
+    "recorded_counts",
     "running_minima",
     "sensitivity",
     "splits",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
+from sgdm_lib.plots import table
 from sgdm_lib.plots.axes import readable_log
 from sgdm_lib.plots.style import DASHES, LABELS, colours
 from sgdm_lib.study.claims.equal_batch import batch_sizes, equal_epochs
@@ -16,6 +18,7 @@ from sgdm_lib.study.figures.published import words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas.io.formats.style import Styler
 
 
 def at_equal_batch_size(
@@ -93,3 +96,23 @@ def at_equal_batch_size(
     below.set_ylim(bottom=below.get_ylim()[0] / 2)  # room for the legend
     below.legend(loc="lower center", ncols=len(optimizers))
     return figure
+
+
+def lead_table(lead: pd.DataFrame, end: str) -> Styler:
+    """How far a growing run is ahead in the gradient norm, optimizer by optimizer.
+
+    Args:
+        lead: as :func:`sgdm_lib.study.claims.equal_batch.comparison` gives it.
+        end: the batch sizes at the end in words, such as "128 against 4,096".
+
+    Returns:
+        A table of the ratios constant / doubling, with the range that three runs allow in brackets,
+        and of both slopes.
+    """
+    columns: dict[str, Any] = {"norm, constant 128 / doubling": lead["optimizer"]}
+    for head, word in (("both at 128", "equal"), (f"at the end, {end}", "end")):
+        bands = lead[[word, f"{word}_low", f"{word}_high"]].to_numpy()
+        columns[head] = [f"{mean:.2f} ({low:.2f} to {high:.2f})" for mean, low, high in bands]
+    slopes = {"slope, constant 128": "constant_slope", "slope, doubling": "growing_slope"}
+    columns |= {head: lead[column] for head, column in slopes.items()}
+    return table(columns, formats=dict.fromkeys(slopes, "{:.2f}"))

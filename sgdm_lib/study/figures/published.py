@@ -12,6 +12,7 @@ from sgdm_lib.checks import choice
 from sgdm_lib.plots.axes import budget_axis, legend_above, readable_log, shared_readable_log
 from sgdm_lib.plots.style import DASHES, colours
 from sgdm_lib.study.criteria.curves import QUANTITIES, Curve, Evidence
+from sgdm_lib.study.evidence import NAMES_IN_FIGURES, Recorded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +37,36 @@ MINIMA = "full gradient norm\n(running minimum)"
 """What the papers' figures show of the gradient norm."""
 MARKERS = ("", "o", "s")
 DPI = 75  # pages show these figures smaller than they are: more would be bytes without pixels
+
+
+def optimizer_rows(
+    schedules: Mapping[str, str], sources: Sequence[Evidence], title: str = "{}"
+) -> list[Row]:
+    """Rows for :func:`panels`: one a schedule, with a curve for each of the papers' optimizers.
+
+    Args:
+        schedules: short names such as ``x2`` by label.
+        sources: where the curves of every row come from.
+        title: of a row; ``{}`` is the label.
+
+    >>> optimizer_rows({"doubling": "x2"}, [], "digits: {}")[0][2]["NSHB"]
+    'nshb/x2'
+    """
+    return [
+        (title.format(label), sources, {o: f"{k}/{run}" for k, o in NAMES_IN_FIGURES.items()})
+        for label, run in schedules.items()
+    ]
+
+
+def recorded_counts(rows: Sequence[Row], source: Recorded) -> dict[str, int]:
+    """How many runs these rows show, ``wanted``, and of how many there are records, ``recorded``.
+
+    Args:
+        rows: as for :func:`panels`.
+        source: the records.
+    """
+    runs = [run for _, _, names in rows for run in names.values()]
+    return {"wanted": len(runs), "recorded": sum(bool(source.runs(run)) for run in runs)}
 
 
 def panels(

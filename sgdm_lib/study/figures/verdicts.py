@@ -10,6 +10,8 @@ import numpy as np
 from sgdm_lib.checks import choice
 from sgdm_lib.plots.axes import legend_above
 from sgdm_lib.plots.style import colours, escaped, words_left
+from sgdm_lib.study.claims.kamo2025 import CLAIMS
+from sgdm_lib.study.criteria.curves import Evidence
 from sgdm_lib.study.criteria.verdict import Verdict
 from sgdm_lib.study.figures.published import DPI
 
@@ -24,6 +26,13 @@ FILL: dict[str, dict[str, Any]] = {
     "mixed": {"fillstyle": "left", "markerfacecoloralt": "white"},
     "fails": {"markerfacecolor": "white"},
 }
+
+DOUBLING = {
+    "K3": ("norm, ratio", 1.0),
+    "K4": ("training loss, ratio", 1.0),
+    "K5": ("accuracy, points", 0.0),
+}
+"""Claims on doubling against a constant 128: what is judged, and the limit of its criterion."""
 
 
 def verdict_points(
@@ -105,16 +114,31 @@ def _plain_log_x(panel: Axes) -> None:
     panel.xaxis.set_minor_formatter(NullFormatter())
 
 
-def verdict_table(parts: Mapping[str, Verdict]) -> Styler:
+def doubling_verdicts(sources: Mapping[str, Evidence]) -> Figure:
+    """The tests of K3, K4 and K5, doubling against a constant 128, as :func:`verdict_points`.
+
+    Args:
+        sources: evidence by label, such as ``{"paper": ...}``.
+    """
+    groups = {
+        title: {label: CLAIMS[key].parts(source) for label, source in sources.items()}
+        for key, (title, _) in DOUBLING.items()
+    }
+    return verdict_points(groups, marks=dict(DOUBLING.values()))
+
+
+def verdict_table(parts: Mapping[str, Verdict], *, with_data: bool = False) -> Styler:
     """A table of verdicts, test by test: outcome and evidence.
 
     Args:
         parts: verdicts by label, as :meth:`sgdm_lib.study.claims.Claim.parts` gives them.
+        with_data: leave out the tests of which there are no data.
     """
     import pandas
 
     rows = [
         {"test": label, "outcome": f"{v.symbol} {v.label}", "evidence": v.evidence}
         for label, v in parts.items()
+        if not (with_data and v.outcome == "no data")
     ]
     return words_left(escaped(pandas.DataFrame(rows)).hide(axis="index"))

@@ -17,7 +17,12 @@ from sgdm_lib.study.compare.equal_budget.compare import (
     level_at,
     winners,
 )
-from sgdm_lib.study.compare.equal_budget.questions import answers, paired
+from sgdm_lib.study.compare.equal_budget.questions import (
+    answers,
+    mean_ratios,
+    paired,
+    summary,
+)
 
 __all__ = [
     "LOWER_IS_BETTER",
@@ -27,9 +32,11 @@ __all__ = [
     "budget",
     "ends_lower_at_equal",
     "level_at",
+    "mean_ratios",
     "missing",
     "paired",
     "step_cost",
+    "summary",
     "winners",
     "with_cost",
 ]

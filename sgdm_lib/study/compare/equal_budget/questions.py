@@ -7,7 +7,7 @@ apart from one of the three.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -70,3 +70,51 @@ def answers(
                 rows.append((question, growing, constant, of, quantity, mean, len(ratios)))
     names = ["question", "growing", "constant", "equal", "quantity", "ratio", "seeds"]
     return pd.DataFrame(rows, columns=names)
+
+
+def summary(found: pd.DataFrame) -> dict[str, float | None]:
+    """What the answers come to.
+
+    Args:
+        found: as :func:`answers` gives them.
+
+    Returns:
+        ``asked``: their number; ``behind``: in how many growth is behind; ``behind_least`` and
+        ``behind_most``: by how many percent in the best and the worst; ``fewest_seeds``. The last
+        three are None without any answer.
+    """
+    some = len(found) > 0
+    return {
+        "asked": len(found),
+        "behind": int((found["ratio"] > 1).sum()),
+        "behind_least": 100 * (found["ratio"].min() - 1) if some else None,
+        "behind_most": 100 * (found["ratio"].max() - 1) if some else None,
+        "fewest_seeds": int(found["seeds"].min()) if some else None,
+    }
+
+
+def mean_ratios(
+    recorded: Callable[[str], Sequence[Run]],
+    comparisons: Mapping[str, tuple[str, str, str]],
+    quantities: Sequence[str],
+    group: str = "cnn10k/cifar100/nshb/",
+) -> pd.DataFrame:
+    """Mean ratios of runs to baselines at equal budget.
+
+    Args:
+        recorded: as for :func:`answers`.
+        comparisons: for each label a run, its baseline and the budget that is equal.
+        quantities: as for :func:`answers`.
+        group: where the catalogue has the runs.
+
+    Returns:
+        One row a comparison, by label: for each quantity the mean ratio over the common seeds (NaN
+        without any), and ``seeds``, their number.
+    """
+    rows = {}
+    for label, (run, baseline, of) in comparisons.items():
+        sides = recorded(group + run), recorded(group + baseline)
+        ratios = {name: paired(*sides, name, of) for name in quantities}
+        means = {name: float(np.mean(found)) if found else np.nan for name, found in ratios.items()}
+        rows[label] = means | {"seeds": min(map(len, ratios.values()))}
+    return pd.DataFrame.from_dict(rows, orient="index")
