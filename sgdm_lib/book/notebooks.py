@@ -18,6 +18,8 @@ from sgdm_lib.engine import inputs
 SCALES = ("quick", "paper")
 PARAMETERS = ("scale", "seeds", "device", "records")
 """Every chapter takes these."""
+MISSING = "…"
+"""What a page shows in place of a number whose data are missing."""
 KEPT = {"tags", "mystnb"}  # cell metadata with a meaning for the book
 VERSIONED = (
     *("torch", "torchvision", "numpy", "pandas", "scipy", "scikit-learn"),

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sgdm_lib.book import unrecorded
-from sgdm_lib.book.notebooks import PARAMETERS, assignments, check_parameters, find_root
+from sgdm_lib.book.notebooks import (
+    MISSING,
+    PARAMETERS,
+    assignments,
+    check_parameters,
+    find_root,
+)
 from sgdm_lib.checks import choice
 from sgdm_lib.engine.records import Run
 from sgdm_lib.study import criteria, pages
-from sgdm_lib.study.evidence import Published, Recorded, find
+from sgdm_lib.study.evidence import Published, Recorded, Trained, find, train
 
-__all__ = ["Settings", "begin", "claim", "note", "recorded", "scorecard", "evidence"]
+__all__ = [
+    "Settings",
+    "begin",
+    "claim",
+    "evidence",
+    "note",
+    "note_all",
+    "note_range",
+    "recorded",
+    "scorecard",
+]
 
 T = TypeVar("T")
 
@@ -35,6 +52,35 @@ class Settings:
     def pick(self, *, quick: T, paper: T) -> T:
         """The value for the present scale."""
         return quick if self.scale == "quick" else paper
+
+    def train(
+        self,
+        runs: Mapping[str, str],
+        *,
+        protocol: str | None = None,
+        one_by_one: bool = False,
+    ) -> Trained:
+        """Train runs of Kondo & Iiduka (2025) with both gradient norms measured.
+
+        Args:
+            runs: short names of runs by label.
+            protocol: as for :func:`sgdm_lib.study.evidence.train`, and nothing is kept; None: the
+                one of the present scale.
+            one_by_one: as for :func:`sgdm_lib.study.evidence.train`.
+
+        Returns:
+            The runs as evidence.
+        """
+        return train(
+            runs.values(),
+            seeds=self.seeds,
+            paper="kondo2025",
+            protocol=protocol or self.pick(quick="quick", paper="full"),
+            estimators=("exact", "authors"),
+            out=self.records if protocol is None else None,
+            device=self.device,
+            one_by_one=one_by_one,
+        )
 
 
 class ParameterError(ValueError):
@@ -95,21 +141,51 @@ def _refuse_unknown() -> None:
                 choice("parameter", name, PARAMETERS)
 
 
-def note(name: str, value: float | int | str) -> None:
+def note(name: str, value: float | int | str | None) -> None:
     """Keep a number for the prose: ``{glue:text}`name:.2f` `` shows it on the page.
 
     Numbers in the text are never typed by hand. Where the book's packages are not installed (Colab)
     there is no page to put them on, and nothing happens.
+
+    Args:
+        name: the number's name; the name of another number of the same page would replace it.
+        value: the number; None if the data that it needs are missing: the page shows "…".
     """
     try:
         from myst_nb import glue
     except ImportError:
         return
 
-    plain = value if isinstance(value, str) else float(value)
-    if isinstance(value, Integral):  # NumPy's, too: a count is printed without decimals
+    plain: float | int | str
+    if value is None:
+        plain = MISSING
+    elif isinstance(value, Integral):  # NumPy's, too: a count is printed without decimals
         plain = int(value)
+    else:
+        plain = value if isinstance(value, str) else float(value)
     glue(name, plain, display=False)
+
+
+def note_all(prefix: str, numbers: Mapping[str, float | int | str | None]) -> None:
+    """Keep several numbers for the prose: each is noted as ``prefix_key``.
+
+    Args:
+        prefix: the beginning of every name.
+        numbers: the numbers by the end of their names; see :func:`note`.
+    """
+    for key, value in numbers.items():
+        note(f"{prefix}_{key}", value)
+
+
+def note_range(prefix: str, values: Iterable[float]) -> None:
+    """Keep the smallest of some numbers as ``prefix_low`` and the largest as ``prefix_high``.
+
+    Args:
+        prefix: the beginning of both names.
+        values: the numbers; without any, the page shows "…" for both.
+    """
+    known = list(values)
+    note_all(prefix, {"low": min(known, default=None), "high": max(known, default=None)})
 
 
 def claim(name: str) -> pages.Report:

@@ -48,7 +48,9 @@ from sgdm_lib.study.criteria.verdict import (
     SYMBOLS,
     Verdict,
     combine,
+    listed,
     no_data,
+    tally,
     undecided,
 )
 
@@ -78,10 +80,12 @@ __all__ = [
     "judge",
     "level",
     "levels_off",
+    "listed",
     "no_data",
     "measurements",
     "same_until",
     "stalls",
     "t_interval",
+    "tally",
     "undecided",
 ]

@@ -208,3 +208,37 @@ def _reasons(found: Verdict) -> str:
 
 def _criteria(parts: Mapping[str, Verdict]) -> str:
     return "; and ".join(dict.fromkeys(part.criterion for part in parts.values()))
+
+
+def tally(verdicts: Mapping[str, Verdict]) -> dict[str, float | int | None]:
+    """Count single tests of ratios, for the prose.
+
+    Args:
+        verdicts: by label; those without a value are left out.
+
+    Returns:
+        ``all`` tests with a value, those whose ratio is ``lower`` than 1, those that the judge has
+        ``decided`` to hold, and the smallest and the largest ratio, ``low`` and ``high``.
+
+    >>> one = Verdict("", "holds", "", "", value=0.5)
+    >>> tally({"a": one, "b": replace(one, outcome="undecided", value=1.5)})
+    {'all': 2, 'lower': 1, 'decided': 1, 'low': 0.5, 'high': 1.5}
+    """
+    known = [(v.value, v.outcome) for v in verdicts.values() if v.value is not None]
+    ratios = [ratio for ratio, _ in known]
+    return {
+        "all": len(known),
+        "lower": sum(ratio < 1 for ratio in ratios),
+        "decided": sum(outcome == "holds" for _, outcome in known),
+        "low": min(ratios, default=None),
+        "high": max(ratios, default=None),
+    }
+
+
+def listed(verdicts: Mapping[str, Verdict], *outcomes: str) -> str:
+    """The labels of the tests with one of these outcomes, with commas; "none" without any.
+
+    >>> listed({"norm": no_data(""), "loss": undecided("", "one seed")}, "undecided")
+    'loss'
+    """
+    return ", ".join(name for name, v in verdicts.items() if v.outcome in outcomes) or "none"

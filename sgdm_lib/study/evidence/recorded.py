@@ -10,6 +10,7 @@ from pathlib import Path
 from sgdm_lib.checks import choice
 from sgdm_lib.engine import inputs, records
 from sgdm_lib.engine.records import Run
+from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.study import papers
 from sgdm_lib.study.criteria.curves import Curve
 from sgdm_lib.study.criteria.runs import of_runs
@@ -79,6 +80,11 @@ class Recorded:
         run = SFO_RUNS.get(run, run)
         run = run + "128" if run.endswith("/constant") else run
         return f"{self.protocol}/{dataset}/{run}"
+
+    def plans(self, runs: Mapping[str, str]) -> dict[str, TrainingPlan]:
+        """The plans of runs, by label; ``runs`` holds their short names."""
+        known = papers.catalogue()
+        return {label: known[self.name(run)].plan() for label, run in runs.items()}
 
     def runs(self, run: str) -> list[Run]:
         """The recorded runs, by seed."""

@@ -35,6 +35,8 @@ from sgdm_lib.study.figures.hierarchy import (
     hierarchy,
 )
 from sgdm_lib.study.figures.published import (
+    EXACT,
+    FOUR,
     panels,
     ratio_panels,
 )
@@ -43,6 +45,7 @@ from sgdm_lib.study.figures.runs import (
     history,
     noise_table,
     provenance,
+    provenance_of,
 )
 from sgdm_lib.study.figures.verdicts import (
     verdict_points,
@@ -50,6 +53,8 @@ from sgdm_lib.study.figures.verdicts import (
 )
 
 __all__ = [
+    "EXACT",
+    "FOUR",
     "against_lr_sum",
     "at_equal_batch_size",
     "at_equal_time",
@@ -65,6 +70,7 @@ __all__ = [
     "noise_table",
     "panels",
     "provenance",
+    "provenance_of",
     "ratio_panels",
     "estimates",
     "running_minima",

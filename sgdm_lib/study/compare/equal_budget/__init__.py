@@ -17,19 +17,28 @@ from sgdm_lib.study.compare.equal_budget.compare import (
     level_at,
     winners,
 )
-from sgdm_lib.study.compare.equal_budget.questions import answers, paired
+from sgdm_lib.study.compare.equal_budget.questions import (
+    against_growth,
+    answers,
+    mean_ratio,
+    paired,
+    verdicts,
+)
 
 __all__ = [
     "LOWER_IS_BETTER",
     "Missing",
     "advantage",
+    "against_growth",
     "answers",
     "budget",
     "ends_lower_at_equal",
     "level_at",
+    "mean_ratio",
     "missing",
     "paired",
     "step_cost",
+    "verdicts",
     "winners",
     "with_cost",
 ]

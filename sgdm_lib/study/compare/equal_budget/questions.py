@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import pandas as pd
 
 from sgdm_lib.engine.records import Run
-from sgdm_lib.study.compare.equal_budget.compare import advantage
+from sgdm_lib.study.compare.equal_budget.compare import (
+    LOWER_IS_BETTER,
+    advantage,
+    ends_lower_at_equal,
+    geometric_mean,
+    matching,
+)
+from sgdm_lib.study.criteria import Verdict
 
 QUESTIONS = {
     "Is it the number of steps?": ("x2", "constant128_steps_of_x2", "step"),
@@ -37,11 +43,15 @@ def paired(
     Returns:
         One ratio a common seed, runs / baseline; empty without common seeds.
     """
-    sides = [{run.experiment.seed: run for run in group} for group in (runs, baseline)]
-    seeds = sorted(sides[0].keys() & sides[1].keys())
-    if not seeds:
-        return ()
-    return advantage([sides[0][s] for s in seeds], [sides[1][s] for s in seeds], quantity, of)
+    return advantage(*matching(runs, baseline), quantity, of)
+
+
+def mean_ratio(
+    runs: Sequence[Run], baseline: Sequence[Run], quantity: str, of: str | float
+) -> float | None:
+    """The geometric mean of :func:`paired`; None without common seeds."""
+    ratios = paired(runs, baseline, quantity, of)
+    return geometric_mean(ratios) if ratios else None
 
 
 def answers(
@@ -66,7 +76,45 @@ def answers(
         for quantity in quantities:
             ratios = paired(ours, theirs, quantity, of)
             if ratios:
-                mean = float(np.exp(np.mean(np.log(ratios))))
+                mean = geometric_mean(ratios)
                 rows.append((question, growing, constant, of, quantity, mean, len(ratios)))
     names = ["question", "growing", "constant", "equal", "quantity", "ratio", "seeds"]
     return pd.DataFrame(rows, columns=names)
+
+
+def against_growth(answered: pd.DataFrame) -> dict[str, int | float | None]:
+    """How often the growing batch is behind in error and loss, of :func:`answers`.
+
+    Returns:
+        ``asked`` ratios, those ``behind`` (above 1), the smallest and the largest ratio minus 1 in
+        percent (``least``, ``most``; None without answers), and the fewest ``seeds`` of an answer.
+    """
+    model = answered.loc[answered["quantity"] != "full_gradient_norm", "ratio"]
+    return {
+        "asked": len(model),
+        "behind": int((model > 1).sum()),
+        "least": 100 * (float(model.min()) - 1) if len(model) else None,
+        "most": 100 * (float(model.max()) - 1) if len(model) else None,
+        "seeds": int(answered["seeds"].min()) if len(answered) else None,
+    }
+
+
+def verdicts(
+    recorded: Callable[[str], Sequence[Run]],
+    group: str = "cnn10k/cifar100/nshb/",
+    quantities: Sequence[str] = ("test_error", "train_loss"),
+) -> dict[str, Verdict]:
+    """Judge every question of every quantity: is the growing run lower at equal budget?
+
+    Args:
+        recorded: as for :func:`answers`.
+        group: as for :func:`answers`.
+        quantities: as for :func:`answers`.
+    """
+    return {
+        f"{question} {growing} below {constant}, {LOWER_IS_BETTER[name]}": ends_lower_at_equal(
+            question, recorded(group + growing), recorded(group + constant), of, quantity=name
+        )
+        for question, (growing, constant, of) in QUESTIONS.items()
+        for name in quantities
+    }
