@@ -13,7 +13,7 @@ from sgdm_lib.engine.speed.estimate import (
 from sgdm_lib.engine.speed.loops import (
     plain_loop,
 )
-from sgdm_lib.engine.speed.machines import MACHINES, Machine, images
+from sgdm_lib.engine.speed.machines import FLOP, MACHINES, Machine, images
 from sgdm_lib.engine.speed.steps import (
     step_table,
 )
@@ -23,6 +23,7 @@ from sgdm_lib.engine.speed.tables import (
 )
 
 __all__ = [
+    "FLOP",
     "MACHINES",
     "Machine",
     "RANGE",

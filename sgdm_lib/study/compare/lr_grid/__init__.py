@@ -17,6 +17,7 @@ from sgdm_lib.study.compare.lr_grid.summaries import (
     failures,
     loss_by_lr_sum,
     ratios_by_rule,
+    share_left,
 )
 from sgdm_lib.study.compare.lr_grid.table import QUANTITIES, at_best_lr, at_same_lr, is_stuck, tidy
 
@@ -37,5 +38,6 @@ __all__ = [
     "ratios",
     "ratios_by_rule",
     "scaled",
+    "share_left",
     "tidy",
 ]

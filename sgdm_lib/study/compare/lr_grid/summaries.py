@@ -37,6 +37,22 @@ def ratios_by_rule(
     return found
 
 
+def share_left(rules: Mapping[str, DataFrame], schedule: str) -> float:
+    """Which share of a schedule's lead at the base lr is left at each one's best lr.
+
+    Args:
+        rules: ratios to a baseline by :data:`LR_RULES`, as :func:`ratios_by_rule` has them.
+        schedule: one of them.
+
+    Returns:
+        log(ratio at the best lr) / log(ratio at the base lr).
+    """
+    base, best = (
+        math.log(rules[rule].set_index("schedule")["ratio"][schedule]) for rule in LR_RULES
+    )
+    return best / base
+
+
 def cases(tables: Mapping[str, DataFrame], quantity: str) -> dict[str, DataFrame]:
     """What is held equal times the rule for the lr: every factor for all, or the best for each.
 
