@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
@@ -28,6 +28,7 @@ __all__ = [
     "evidence",
     "note",
     "note_all",
+    "note_range",
     "recorded",
     "scorecard",
 ]
@@ -52,12 +53,24 @@ class Settings:
         """The value for the present scale."""
         return quick if self.scale == "quick" else paper
 
-    def train(self, runs: Iterable[str], paper: str = "kamo2025") -> Trained:
+    def train(
+        self,
+        runs: Iterable[str],
+        paper: str = "kamo2025",
+        *,
+        protocol: str | None = None,
+        estimators: Sequence[str] = ("authors",),
+        one_by_one: bool = False,
+    ) -> Trained:
         """Train runs on the spot: small ones on digits, or with scale "paper" the paper's own.
 
         Args:
             runs: short names, as for :func:`sgdm_lib.study.evidence.train`.
             paper: whose short names: "kamo2025" or "kondo2025".
+            protocol: as for :func:`sgdm_lib.study.evidence.train`, and nothing is kept; None: the
+                one of the present scale.
+            estimators: of the full gradient norm: "exact", "authors".
+            one_by_one: as for :func:`sgdm_lib.study.evidence.train`.
 
         Raises:
             ValueError: if there is no such run.
@@ -66,9 +79,11 @@ class Settings:
             runs,
             seeds=self.seeds,
             paper=paper,
-            protocol=self.pick(quick="quick", paper="full"),
-            out=self.records,
+            protocol=protocol or self.pick(quick="quick", paper="full"),
+            estimators=estimators,
+            out=self.records if protocol is None else None,
             device=self.device,
+            one_by_one=one_by_one,
         )
 
 
@@ -162,6 +177,17 @@ def note_all(prefix: str, numbers: Mapping[str, float | int | str | None]) -> No
     """
     for key, value in numbers.items():
         note(f"{prefix}_{key}", value)
+
+
+def note_range(prefix: str, values: Iterable[float]) -> None:
+    """Keep the smallest of some numbers as ``prefix_low`` and the largest as ``prefix_high``.
+
+    Args:
+        prefix: the beginning of both names.
+        values: the numbers; without any, the page shows "…" for both.
+    """
+    known = list(values)
+    note_all(prefix, {"low": min(known, default=None), "high": max(known, default=None)})
 
 
 def claim(name: str) -> pages.Report:

@@ -189,3 +189,29 @@ def test_hierarchy_figure():
     with pytest.raises(ValueError, match="over"):
         hierarchy(found, {}, over=["hours"])
     plt.close("all")
+
+
+def test_break_even_and_the_last_stage_by_the_formulas_of_the_bound():
+    growing = TrainingPlan(64, 4, schedules.StageGrowth(8, 2, every=2), 0.1, momentum=0.5)
+    fixed = TrainingPlan(64, 4, 32, 0.1, momentum=0.5)
+    # steps: 8 + 8 with batch size 8 and 4 + 4 with 16; 2 an epoch with 32
+    d, s = 2 / (0.5 * 24 * 0.1), (16 / 8 + 8 / 16) / 24
+    d_fixed, s_fixed = 2 / (0.5 * 8 * 0.1), 1 / 32
+    found = certified.break_even(growing, fixed)
+    assert found == pytest.approx((s - s_fixed) / (d_fixed - d), rel=1e-12)
+    last = certified.last_stage(growing, fixed)
+    assert last["steps"] == 8
+    assert last["gap"] == pytest.approx(2 / (0.5 * 8 * 0.1), rel=1e-12)
+    assert last["noise"] == 1 / 16
+    assert last["even"] == pytest.approx((1 / 32 - 1 / 16) / last["gap"], rel=1e-12)
+
+
+def test_growth_conditions_say_where_no_smoothness_will_do():
+    lr = schedules.StageGrowth(0.1, 1.3, every=1)
+    plans = {beta: TrainingPlan(100, 2, 10, lr, momentum=beta) for beta in (0.5, 0.9)}
+    table = certified.growth_conditions(plans)
+    assert table["jump"] == pytest.approx([1.0, 1.3])  # with 0.5 the level 0.13 decides
+    assert table["momentum^2 x jump"] == pytest.approx([0.25, 0.81 * 1.3])
+    # L <= (1 - beta^2 gamma) / ((1 - beta) eta) at the jump from 0.1, and (1 + beta) / eta at 0.13
+    assert table["T3: L at most"] == [f"{min(0.675 / 0.05, 1.5 / 0.13):.3g}", "none"]
+    assert table["momentum at most"] == [0.87, 0.87]

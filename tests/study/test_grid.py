@@ -298,3 +298,53 @@ def test_intervals_draws_one_row_a_schedule_and_series():
     np.testing.assert_allclose(np.concatenate(points), [0.5, 2.0])
     assert sum(line.get_marker() == ">" for line in panel.get_lines()) == 2
     assert [t.get_text() for t in figure.legends[0].get_texts()] == ["same", "tuned"]
+
+
+def _cells():
+    rows = [
+        # schedule, factor, seed, steps, status, lr_sum, loss, norm, error
+        ("(i)", 1, 0, 10, "finished", 10.0, 2.0, 4.0, 0.4),
+        ("(i)", 1, 1, 10, "finished", 10.0, 2.0, 4.0, 0.4),
+        ("(i)", 2, 0, 10, "finished", 20.0, 1.0, 2.0, 0.2),
+        ("(i)", 2, 1, 10, "finished", 20.0, 1.0, 2.0, 0.2),
+        ("(ii)", 1, 0, 20, "finished", 21.0, 1.2, 1.0, 0.1),
+        ("(ii)", 1, 1, 20, "finished", 21.0, 1.2, 1.0, 0.1),
+        ("(ii)", 2, 0, 20, "stuck", 42.0, math.inf, math.inf, 1.0),
+        ("(ii)", 2, 1, 20, "finished", 42.0, 3.0, 5.0, 0.5),
+    ]
+    names = ["schedule", "factor", "seed", "steps", "status", "lr_sum", "train_loss"]
+    return pd.DataFrame(rows, columns=[*names, "full_gradient_norm", "test_error"])
+
+
+def test_failures_and_edges_in_words():
+    assert lr_grid.failures(_cells()) == {
+        "runs": 8, "stuck": 1, "where": "1 of (ii) at 2 times the paper's learning rate",
+    }  # fmt: skip
+    best = {"equal steps": {"(i)": 2.0, "(ii)": 1.0}, "equal time": {"(i)": 4.0}}
+    assert lr_grid.at_edge(best, (1, 2, 4)) == "(ii) at equal steps, (i) at equal time"
+    assert lr_grid.at_edge({"equal steps": {"(i)": 2.0}}, (1, 2, 4)) == "none"
+
+
+def test_losses_by_the_sum_of_learning_rates():
+    found = lr_grid.loss_by_lr_sum(_cells(), below=30)
+    # sums 10, 20, 21 with losses 2.0, 1.0, 1.2: ranks 1 2 3 against 3 1 2
+    assert found["rank"] == pytest.approx(-0.5)
+    assert (found["cells"], found["cells_all"], found["pairs"]) == (3, 4, 1)
+    assert found["gap"] == pytest.approx(20.0)  # 20 and 21 differ by less than a tenth
+    assert found["rank_all"] == pytest.approx(0.4)  # the failed cell is the worst
+
+
+def test_ratios_by_rule_and_the_lead_that_is_left():
+    found = lr_grid.ratios_by_rule({"equal epochs": _cells()}, "test_error", "(i)")
+    rules = found["equal epochs"]
+    assert tuple(rules) == lr_grid.LR_RULES
+    assert rules["paper's lr"]["ratio"].tolist() == pytest.approx([0.25])
+    assert rules["own best lr"]["ratio"].tolist() == pytest.approx([0.5])  # (i) at 2, (ii) at 1
+    assert lr_grid.share_left(rules, "(ii)") == pytest.approx(math.log(0.5) / math.log(0.25))
+
+
+def test_cases_are_every_factor_and_the_best():
+    cases = lr_grid.cases({"equal epochs": _cells()}, "full_gradient_norm")
+    assert list(cases) == ["equal epochs, 1 x", "equal epochs, 2 x", "equal epochs, best"]
+    assert cases["equal epochs, 1 x"].loc[0].tolist() == [4.0, 1.0]
+    assert cases["equal epochs, best"].loc[0].tolist() == [2.0, 1.0]

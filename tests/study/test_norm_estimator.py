@@ -5,6 +5,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from engine_helpers import TinyBatchNorm
@@ -20,6 +21,7 @@ from sgdm_lib.study.estimators import (
     NormEstimator,
     augmented_estimate,
     chain,
+    compared,
     decompose_by_reference,
     decompose_drop,
     expected_estimate,
@@ -246,3 +248,19 @@ def test_augmented_estimate_is_the_root_mean_square_over_all_augmentations():
     assert augmented_estimate(0.0, 2.5**2, 50_000) == pytest.approx(0.0112, abs=1e-4)
     with pytest.raises(ValueError, match="augmentation_variance must be a finite number >= 0"):
         augmented_estimate(1.0, -1.0, 3)
+
+
+def test_compared_estimators_of_a_made_up_run():
+    norms = {  # by epoch, estimator and weights; two shuffles about each
+        (2, 8, "samples"): 8.0, (2, 8, "authors"): 8.0, (2, 32, "samples"): 6.0,
+        (2, 32, "authors"): 9.0, (2, 0, "samples"): 5.0,
+        (4, 8, "samples"): 2.0, (4, 8, "authors"): 3.0, (4, 32, "samples"): 1.5,
+        (4, 32, "authors"): 1.8, (4, 0, "samples"): 6.0,
+    }  # fmt: skip
+    table = pd.DataFrame(
+        [(*key, norm + shift) for key, norm in norms.items() for shift in (-0.5, 0.5)],
+        columns=["epoch", "estimator", "weights", "norm"],
+    )
+    assert compared(table) == pytest.approx(
+        {"bn": 2.0 / 1.5 - 1, "eval": 4.0, "fall": 4.0, "weights": 0.5}
+    )

@@ -9,12 +9,23 @@ condition along the path and never prove it.
 from sgdm_lib.study.certified.certificate import Certified, limits_by_epoch
 from sgdm_lib.study.certified.network import on_digits, on_network
 from sgdm_lib.study.certified.quadratic import Quadratic, on_quadratic
-from sgdm_lib.study.certified.tables import coefficients, summary
+from sgdm_lib.study.certified.tables import (
+    FORMATS,
+    break_even,
+    coefficients,
+    growth_conditions,
+    last_stage,
+    summary,
+)
 
 __all__ = [
+    "FORMATS",
     "Certified",
     "Quadratic",
+    "break_even",
     "coefficients",
+    "growth_conditions",
+    "last_stage",
     "limits_by_epoch",
     "on_digits",
     "on_network",

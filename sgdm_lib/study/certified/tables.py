@@ -11,6 +11,9 @@ from sgdm_lib.plan import TrainingPlan
 from sgdm_lib.recommend import GrowthGuarantee
 from sgdm_lib.study.certified.certificate import Certified
 
+FORMATS = {"steps": "{:,}", "times Delta": "{:.5f}", "times sigma^2": "{:.5f}"}
+"""How :func:`sgdm_lib.plots.table` prints the columns of :func:`coefficients`."""
+
 
 def coefficients(
     plans: Mapping[str, TrainingPlan], optimizer: str = "nshb"
@@ -77,3 +80,59 @@ def summary(rows: Mapping[str, Certified]) -> dict[str, list[str | float]]:
         fitting = asked.fitting_momentum
         found["momentum at most"].append("none" if fitting is None else fitting)
     return found
+
+
+def break_even(plan: TrainingPlan, rival: TrainingPlan) -> float:
+    """From which Delta / sigma^2 on T3's bound for NSHB is lower for a plan than for its rival.
+
+        d Delta + s sigma^2 < d' Delta + s' sigma^2   where   Delta / sigma^2 > (s - s') / (d' - d)
+
+    Args:
+        plan: the one with the smaller factor d of Delta and the larger factor s of sigma^2.
+        rival: the other one.
+    """
+    ours, theirs = GrowthGuarantee(plan), GrowthGuarantee(rival)
+    return (ours.noise - theirs.noise) / (theirs.distance - ours.distance)
+
+
+def last_stage(plan: TrainingPlan, rival: TrainingPlan) -> dict[str, float]:
+    """T3 for NSHB, applied from the start of a plan's last stage and without the buffer.
+
+    Args:
+        plan: its momentum must be constant.
+        rival: whose factor of sigma^2, over the whole run, the last stage is compared with.
+
+    Returns:
+        ``steps`` of the stage; its factors ``gap`` of what is left of Delta and ``noise`` of
+        sigma^2; and ``even``, the Delta / sigma^2 below which the stage's bound is below the
+        rival's noise term alone.
+    """
+    stage = plan.stages[-1]
+    lr = [plan.in_epoch(epoch)["lr"] for epoch in range(stage.first_epoch, plan.epochs)]
+    scale = 1 - GrowthGuarantee(plan).momentum
+    gap, noise = 2 / (scale * float(np.concatenate(lr).sum())), 1 / stage.batch_size
+    even = (GrowthGuarantee(rival).noise - noise) / gap
+    steps = stage.epochs * stage.steps_per_epoch
+    return {"steps": steps, "gap": gap, "noise": noise, "even": even}
+
+
+def growth_conditions(plans: Mapping[str, TrainingPlan]) -> dict[str, list[Any]]:
+    """Columns of a table: whether T3 applies to growing learning rates, and what would repair it.
+
+    Args:
+        plans: by label, of NSHB.
+
+    Returns:
+        For each heading one value a plan: the factor by which the lr jumps where T3 is tightest;
+        the momentum, its square times the jump; the largest L for which T3 applies ("none" where
+        no L will do) and the largest momentum for which there is one.
+    """
+    asked = [GrowthGuarantee(plan) for plan in plans.values()]
+    return {
+        "schedule": list(plans),
+        "jump": [a.jump for a in asked],
+        "momentum": [a.momentum for a in asked],
+        "momentum^2 x jump": [a.momentum**2 * a.jump for a in asked],
+        "T3: L at most": [f"{a.smoothness_limit:.3g}" if a else "none" for a in asked],
+        "momentum at most": [a.fitting_momentum for a in asked],
+    }

@@ -142,6 +142,17 @@ class Curve:
         toward = np.where(np.isnan(self.usable), self.worst, self.usable)
         return np.asarray(toward.max(axis=1) if self.rising else toward.min(axis=1))
 
+    @property
+    def growth(self) -> float:
+        """Mean of the runs' :attr:`levels` at the end / mean of their first measurements."""
+        return float(self.levels.mean() / self.mean[0])
+
+    @property
+    def first_improvement(self) -> int | None:
+        """The first epoch after which the mean is better than at first; None if there is none."""
+        better = self.mean > self.mean[0] if self.rising else self.mean < self.mean[0]
+        return int(self.epoch[better.argmax()]) if better.any() else None
+
     def reached(self, level: npt.ArrayLike, unit: str = "epoch") -> Array:
         """What each run has spent when it first is at a level or past it, shape (seeds,).
 

@@ -236,3 +236,12 @@ def _reasons(found: Verdict) -> str:
 
 def _criteria(parts: Mapping[str, Verdict]) -> str:
     return "; and ".join(dict.fromkeys(part.criterion for part in parts.values()))
+
+
+def listed(verdicts: Mapping[str, Verdict], *outcomes: str) -> str:
+    """The labels of the tests with one of these outcomes, with commas; "none" without any.
+
+    >>> listed({"norm": no_data(""), "loss": undecided("", "one seed")}, "undecided")
+    'loss'
+    """
+    return ", ".join(name for name, v in verdicts.items() if v.outcome in outcomes) or "none"

@@ -15,6 +15,7 @@ from sgdm_lib.study.estimators.decomposition import (
 from sgdm_lib.study.estimators.estimates import (
     COLUMNS,
     Estimates,
+    compared,
     estimates,
     load_estimates,
     moved_statistics,
@@ -44,6 +45,7 @@ __all__ = [
     "NormEstimator",
     "augmented_estimate",
     "chain",
+    "compared",
     "decompose_by_reference",
     "decompose_drop",
     "expected_estimate",

@@ -144,6 +144,32 @@ def load_estimates(name: str, folder: Path) -> dict[int, DataFrame]:
     return dict(sorted(found.items()))
 
 
+def compared(table: DataFrame) -> dict[str, float]:
+    """How much the estimators of one run differ, at the end of its last stage.
+
+    Args:
+        table: as :func:`stage_estimates` makes it with ``every_size``, in one kind of images.
+
+    Returns:
+        Of the means over the shuffles: ``bn``, the largest norm in train mode with weights 1/n /
+        the smallest - 1; ``eval``, the norm in eval mode / that of the largest batch size;
+        ``weights``, the largest of authors' weights / weights 1/n - 1; and ``fall``, the norm by
+        the largest batch size after the first stage / after the last.
+    """
+    first, last = (
+        table[table.epoch == epoch].groupby(["estimator", "weights"]).norm.mean()
+        for epoch in (table.epoch.min(), table.epoch.max())
+    )
+    sizes = sorted(int(b) for b in table.estimator.unique() if b)
+    norms = [last[b, "samples"] for b in sizes]
+    return {
+        "bn": max(norms) / min(norms) - 1,
+        "eval": last[0, "samples"] / norms[-1],
+        "fall": first[sizes[-1], "samples"] / norms[-1],
+        "weights": max(last[b, "authors"] / last[b, "samples"] - 1 for b in sizes),
+    }
+
+
 def with_and_without_augmentation(table: DataFrame) -> DataFrame:
     """The same networks read on augmented and on plain images, weights 1/n, in two modes.
 

@@ -10,6 +10,13 @@ from sgdm_lib.study.criteria.curves import (
     Evidence,
     InMemory,
 )
+from sgdm_lib.study.evidence.levels import (
+    SHORT_NAMES,
+    curves,
+    ends,
+    rank_correlations,
+    ranking,
+)
 from sgdm_lib.study.evidence.published import (
     NAMES_IN_FIGURES,
     Published,
@@ -22,6 +29,7 @@ from sgdm_lib.study.evidence.recorded import (
 )
 from sgdm_lib.study.evidence.trained import (
     Trained,
+    matching_digits,
     train,
 )
 
@@ -34,8 +42,14 @@ __all__ = [
     "QUANTITIES",
     "Recorded",
     "Evidence",
+    "SHORT_NAMES",
     "Trained",
+    "curves",
+    "ends",
     "find",
+    "matching_digits",
     "of_runs",
+    "rank_correlations",
+    "ranking",
     "train",
 ]

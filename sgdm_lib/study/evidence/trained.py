@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from sgdm_lib.checks import choice
 from sgdm_lib.engine.records import Run
@@ -61,6 +64,7 @@ def train(
     estimators: Sequence[str] = ("authors",),
     out: str | os.PathLike[str] | None = None,
     device: str = "auto",
+    one_by_one: bool = False,
 ) -> Trained:
     """Train runs of the catalogue by their short names, those with equal batch sizes as a stack.
 
@@ -72,6 +76,7 @@ def train(
         estimators: which full gradient norms to measure.
         out: a folder that keeps the runs; None keeps nothing.
         device: as for :func:`sgdm_lib.engine.training.fit`.
+        one_by_one: train one experiment after the other, so that their seconds can be compared.
 
     Returns:
         The runs as a source of curves.
@@ -84,4 +89,28 @@ def train(
         run: known[choice("run", source.name(run), known)].replace(estimators=tuple(estimators))
         for run in runs
     }
-    return Trained(fit_seeds(experiments, seeds, out=out, device=device), protocol)
+    parts = [{run: experiments[run]} for run in experiments] if one_by_one else [experiments]
+    trained = [fit_seeds(part, seeds, out=out, device=device) for part in parts]
+    return Trained({run: group for part in trained for run, group in part.items()}, protocol)
+
+
+def matching_digits(runs: Sequence[Run], others: Sequence[Run], quantity: str) -> tuple[int, int]:
+    """To how many digits runs agree with others at least, after the first and the last epoch.
+
+    Args:
+        runs: one run a seed.
+        others: as many runs with the same seeds.
+        quantity: a column of the history.
+
+    Returns:
+        Of ``-log10 |log(run / other)|`` the smallest over the seeds, rounded down, at most 16:
+        after the first and after the last epoch.
+    """
+    gaps = np.array(
+        [
+            np.abs(np.log((a.history[quantity] / b.history[quantity]).iloc[[0, -1]]))
+            for a, b in zip(runs, others, strict=True)
+        ]
+    )
+    first, last = (int(-math.log10(max(gap, 1e-16))) for gap in gaps.max(axis=0))
+    return first, last

@@ -36,6 +36,8 @@ from sgdm_lib.study.figures.hierarchy import (
     hierarchy,
 )
 from sgdm_lib.study.figures.published import (
+    EXACT,
+    FOUR,
     optimizer_rows,
     panels,
     ratio_panels,
@@ -46,6 +48,7 @@ from sgdm_lib.study.figures.runs import (
     history,
     noise_table,
     provenance,
+    provenance_of,
 )
 from sgdm_lib.study.figures.verdicts import (
     doubling_verdicts,
@@ -54,6 +57,8 @@ from sgdm_lib.study.figures.verdicts import (
 )
 
 __all__ = [
+    "EXACT",
+    "FOUR",
     "against_lr_sum",
     "at_equal_batch_size",
     "at_equal_time",
@@ -72,6 +77,7 @@ __all__ = [
     "optimizer_rows",
     "panels",
     "provenance",
+    "provenance_of",
     "ratio_panels",
     "estimates",
     "recorded_counts",

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 Row = tuple[str, Sequence[Evidence], Mapping[str, str]]
 """A row of panels: title, the sources that share its axes, short names of runs by label."""
 THREE = ("test_accuracy", "empirical_loss", "gradient_norm")
+FOUR = (*THREE, "exact_gradient_norm")
+"""All quantities: what our records can show."""
+EXACT = ("exact_gradient_norm", "empirical_loss", "test_accuracy")
+"""What is shown of networks without BatchNorm, where the authors' norm adds little."""
 BUDGETS = {
     "epoch": "epochs",
     "step": "optimizer steps",

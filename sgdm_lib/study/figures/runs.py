@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas.io.formats.style import Styler
 
+    from sgdm_lib.study.evidence import Recorded
+
 
 def curves(
     runs: Mapping[str, Sequence[Run]],
@@ -111,6 +113,12 @@ def provenance(runs: Mapping[str, Sequence[Run]], names: Mapping[str, str]) -> S
             }
         )
     return words_left(escaped(pandas.DataFrame(rows)).hide(axis="index"))
+
+
+def provenance_of(source: Recorded, runs: Mapping[str, str]) -> Styler:
+    """The table of :func:`provenance` for runs of one protocol; ``runs``: short names by label."""
+    names = {label: source.name(run) for label, run in runs.items()}
+    return provenance({label: source.runs(run) for label, run in runs.items()}, names)
 
 
 def _minutes(found: Sequence[Mapping[str, Any]]) -> str:

@@ -26,6 +26,7 @@ from sgdm_lib.study.pages.scorecard import (
     ScorecardChips,
     all_claims,
     everything,
+    judged,
     scorecard,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "assumptions",
     "everything",
     "expected",
+    "judged",
     "packages",
     "recorded",
     "scorecard",

@@ -42,6 +42,17 @@ def all_claims() -> dict[str, Claim]:
     return kamo2025.CLAIMS | kondo2025.CLAIMS
 
 
+def judged(name: str, source: Evidence) -> dict[str, Verdict]:
+    """The single tests of a claim on one source, by label, as far as there are data for them.
+
+    Args:
+        name: the claim's id, such as "L2".
+        source: where the curves come from.
+    """
+    parts = all_claims()[name].parts(source)
+    return {label: verdict for label, verdict in parts.items() if verdict.value is not None}
+
+
 def sources(claim: Claim, chapters: Path) -> dict[str, Evidence | None]:
     """What a claim is judged on, by the columns of the scorecard; None where it cannot be.
 

@@ -19,24 +19,29 @@ from sgdm_lib.study.compare.equal_budget.compare import (
 )
 from sgdm_lib.study.compare.equal_budget.questions import (
     answers,
+    mean_ratio,
     mean_ratios,
     paired,
     summary,
+    verdicts,
 )
 
 __all__ = [
     "LOWER_IS_BETTER",
     "Missing",
     "advantage",
+    "against_growth",
     "answers",
     "budget",
     "ends_lower_at_equal",
     "level_at",
+    "mean_ratio",
     "mean_ratios",
     "missing",
     "paired",
     "step_cost",
     "summary",
+    "verdicts",
     "winners",
     "with_cost",
 ]

@@ -132,9 +132,7 @@ def winners(
         raise ValueError(f"runs must hold one schedule, got {len(runs)}: put the others in rivals")
     ((name, ours),) = runs.items()
     rows = {
-        rival: {
-            label: _cell(*_matching(ours, group), quantity, of) for label, of in budgets.items()
-        }
+        rival: {label: _cell(*matching(ours, group), quantity, of) for label, of in budgets.items()}
         for rival, group in rivals.items()
     }
     table = pandas.DataFrame.from_dict(rows, orient="index").rename_axis(columns="at equal")
@@ -145,8 +143,8 @@ def winners(
     return shown.apply_index(lambda names: ["text-align: left"] * len(names), axis="columns")
 
 
-def _matching(a: Sequence[Run], b: Sequence[Run]) -> tuple[list[Run], list[Run]]:
-    """The runs with seeds that both have, in the same order."""
+def matching(a: Sequence[Run], b: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    """The runs with seeds that both sides have, in the same order."""
     by_seed = [{run.experiment.seed: run for run in group} for group in (a, b)]
     seeds = sorted(by_seed[0].keys() & by_seed[1].keys())
     return [by_seed[0][s] for s in seeds], [by_seed[1][s] for s in seeds]
@@ -156,7 +154,7 @@ def _cell(ours: list[Run], theirs: list[Run], quantity: str, of: str | float) ->
     if not ours:
         return "not yet run"
     ratios = advantage(ours, theirs, quantity, of)
-    mean = _mean(ratios)
+    mean = geometric_mean(ratios)
     if np.isnan(mean):
         return "too early to say"
     alike = sum((ratio < 1) == (mean < 1) for ratio in ratios)
@@ -199,7 +197,7 @@ def ends_lower_at_equal(
         "the last quarter of that budget (half, if it holds fewer than 8 measurements), "
         f"run / baseline of the same seed, below {factor:g}"
     )
-    ours, theirs = _matching(runs, baseline)
+    ours, theirs = matching(runs, baseline)
     if not ours:
         return replace(no_data(criterion), claim=claim)
     pairs = list(zip(ours, theirs, strict=True))
@@ -222,5 +220,6 @@ def _cut(a: Run, b: Run, of: str | float) -> tuple[Run, Run]:
     return first, second
 
 
-def _mean(ratios: Sequence[float]) -> float:
+def geometric_mean(ratios: Sequence[float]) -> float:
+    """The geometric mean of ratios."""
     return float(np.exp(np.mean(np.log(ratios))))

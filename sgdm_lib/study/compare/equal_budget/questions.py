@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from sgdm_lib.engine.records import Run
-from sgdm_lib.study.compare.equal_budget.compare import advantage
+from sgdm_lib.study.compare.equal_budget.compare import (
+    LOWER_IS_BETTER,
+    advantage,
+    ends_lower_at_equal,
+    geometric_mean,
+    matching,
+)
+from sgdm_lib.study.criteria import Verdict
 
 QUESTIONS = {
     "Is it the number of steps?": ("x2", "constant128_steps_of_x2", "step"),
@@ -37,11 +43,15 @@ def paired(
     Returns:
         One ratio a common seed, runs / baseline; empty without common seeds.
     """
-    sides = [{run.experiment.seed: run for run in group} for group in (runs, baseline)]
-    seeds = sorted(sides[0].keys() & sides[1].keys())
-    if not seeds:
-        return ()
-    return advantage([sides[0][s] for s in seeds], [sides[1][s] for s in seeds], quantity, of)
+    return advantage(*matching(runs, baseline), quantity, of)
+
+
+def mean_ratio(
+    runs: Sequence[Run], baseline: Sequence[Run], quantity: str, of: str | float
+) -> float | None:
+    """The geometric mean of :func:`paired`; None without common seeds."""
+    ratios = paired(runs, baseline, quantity, of)
+    return geometric_mean(ratios) if ratios else None
 
 
 def answers(
@@ -66,14 +76,14 @@ def answers(
         for quantity in quantities:
             ratios = paired(ours, theirs, quantity, of)
             if ratios:
-                mean = float(np.exp(np.mean(np.log(ratios))))
+                mean = geometric_mean(ratios)
                 rows.append((question, growing, constant, of, quantity, mean, len(ratios)))
     names = ["question", "growing", "constant", "equal", "quantity", "ratio", "seeds"]
     return pd.DataFrame(rows, columns=names)
 
 
 def summary(found: pd.DataFrame) -> dict[str, float | None]:
-    """What the answers come to.
+    """How often growth is behind in error and loss, and by how much.
 
     Args:
         found: as :func:`answers` gives them.
@@ -83,12 +93,12 @@ def summary(found: pd.DataFrame) -> dict[str, float | None]:
         ``behind_most``: by how many percent in the best and the worst; ``fewest_seeds``. The last
         three are None without any answer.
     """
-    some = len(found) > 0
+    some, ratios = len(found) > 0, found.loc[found["quantity"] != "full_gradient_norm", "ratio"]
     return {
-        "asked": len(found),
-        "behind": int((found["ratio"] > 1).sum()),
-        "behind_least": 100 * (found["ratio"].min() - 1) if some else None,
-        "behind_most": 100 * (found["ratio"].max() - 1) if some else None,
+        "asked": len(ratios),
+        "behind": int((ratios > 1).sum()),
+        "behind_least": 100 * (float(ratios.min()) - 1) if some else None,
+        "behind_most": 100 * (float(ratios.max()) - 1) if some else None,
         "fewest_seeds": int(found["seeds"].min()) if some else None,
     }
 
@@ -114,7 +124,27 @@ def mean_ratios(
     rows = {}
     for label, (run, baseline, of) in comparisons.items():
         sides = recorded(group + run), recorded(group + baseline)
-        ratios = {name: paired(*sides, name, of) for name in quantities}
-        means = {name: float(np.mean(found)) if found else np.nan for name, found in ratios.items()}
-        rows[label] = means | {"seeds": min(map(len, ratios.values()))}
+        means = {name: mean_ratio(*sides, name, of) for name in quantities}
+        rows[label] = means | {"seeds": min(len(paired(*sides, n, of)) for n in quantities)}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def verdicts(
+    recorded: Callable[[str], Sequence[Run]],
+    group: str = "cnn10k/cifar100/nshb/",
+    quantities: Sequence[str] = ("test_error", "train_loss"),
+) -> dict[str, Verdict]:
+    """Judge every question of every quantity: is the growing run lower at equal budget?
+
+    Args:
+        recorded: as for :func:`answers`.
+        group: as for :func:`answers`.
+        quantities: as for :func:`answers`.
+    """
+    return {
+        f"{question} {growing} below {constant}, {LOWER_IS_BETTER[name]}": ends_lower_at_equal(
+            question, recorded(group + growing), recorded(group + constant), of, quantity=name
+        )
+        for question, (growing, constant, of) in QUESTIONS.items()
+        for name in quantities
+    }
