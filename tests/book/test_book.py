@@ -176,7 +176,7 @@ CHANGES = {
     "a stray file in the library": (append("sgdm_lib/.DS_Store", "x"), 0),
     "a script of a figure": (append("sgdm_lib/book/play/momentum.js", "// x"), 2),
     "a style of a figure": (append("sgdm_lib/book/play/style.css", "a {}"), 2),
-    "a style of matplotlib": (append("sgdm_lib/figures/x.mplstyle", "x"), 2),
+    "a style of matplotlib": (append("sgdm_lib/plots/x.mplstyle", "x"), 2),
     "code": (append("sgdm_lib/checks.py", "\nx = 1\n"), 2),
     "a comment": (append("sgdm_lib/checks.py", "\n# x\n"), 0),
     "a docstring": (append("sgdm_lib/checks.py", '\n"""Words about the last name."""\n'), 0),
