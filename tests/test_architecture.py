@@ -116,3 +116,16 @@ def test_the_map_shows_every_room():
     labels = {text.get_text() for text in architecture.draw().axes[0].texts}
     assert {name.removeprefix("study.") for name in rooms()} <= labels
     assert set(WINGS) <= labels
+
+
+def test_the_catalogue_needs_no_torch():
+    """``sgdm list`` is quick: names, plans and sizes are tables."""
+    program = (
+        "import sys; from sgdm_lib.study import papers; "
+        "[run.plan().total_steps for run in papers.find('quick/*').values()]; "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == "False"

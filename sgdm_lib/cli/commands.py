@@ -21,7 +21,8 @@ T = TypeVar("T")
 
 def list_runs(args: argparse.Namespace) -> None:
     """List the experiments that match."""
-    from sgdm_lib.engine import speed
+    if args.time:
+        from sgdm_lib.engine import speed
     from sgdm_lib.study import papers
 
     found = papers.find(args.pattern)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from os import PathLike
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sgdm_lib import checks
-from sgdm_lib.data.cache import data_root, load_cached
-from sgdm_lib.data.dataset import (
-    STREAMS,
-    Dataset,
-    epoch_permutation,
-    generator,
-    subset,
-    with_random_labels,
-)
-from sgdm_lib.data.digits import load_digits
 from sgdm_lib.data.sources import SPECS, DataError
 
+if TYPE_CHECKING:
+    from sgdm_lib.data.cache import data_root as data_root
+    from sgdm_lib.data.dataset import STREAMS as STREAMS
+    from sgdm_lib.data.dataset import Dataset as Dataset
+    from sgdm_lib.data.dataset import epoch_permutation as epoch_permutation
+    from sgdm_lib.data.dataset import generator as generator
+    from sgdm_lib.data.dataset import subset as subset
+    from sgdm_lib.data.dataset import with_random_labels as with_random_labels
+
+_HOMES = {
+    "Dataset": "dataset",
+    "STREAMS": "dataset",
+    "data_root": "cache",
+    "epoch_permutation": "dataset",
+    "generator": "dataset",
+    "subset": "dataset",
+    "with_random_labels": "dataset",
+}
 NAMES = ("digits", *SPECS)
 
 __all__ = [
@@ -34,6 +43,12 @@ __all__ = [
     "subset",
     "with_random_labels",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:  # what needs torch, which sizes and names do not
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load(name: str, root: str | PathLike[str] | None = None, *, download: bool = False) -> Dataset:
@@ -70,6 +85,9 @@ def load(name: str, root: str | PathLike[str] | None = None, *, download: bool =
     got 'cifar1000': did you mean 'cifar100'?
     """
     checks.choice("data set", name, NAMES)
+    from sgdm_lib.data.cache import data_root, load_cached
+    from sgdm_lib.data.digits import load_digits
+
     if name == "digits":
         return load_digits()
     return load_cached(SPECS[name], data_root(root), download)

@@ -1,26 +1,33 @@
-"""The papers' CIFAR ResNet-18 and WideResNet-28-10, and small nets for the CPU."""
+"""The papers' CIFAR ResNet-18 and WideResNet-28-10, and small nets for the CPU.
+
+The names of networks need no torch: it is imported when the first network is built.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from torch import nn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from sgdm_lib import checks
-from sgdm_lib.models.initialization import seeded_initialization
-from sgdm_lib.models.resnet import ResNet18, WideResNet
-from sgdm_lib.models.small import CNN, MLP
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sgdm_lib.models.resnet import ResNet18 as ResNet18
+    from sgdm_lib.models.resnet import WideResNet as WideResNet
+    from sgdm_lib.models.small import CNN as CNN
+    from sgdm_lib.models.small import MLP as MLP
 
 __all__ = ["CNN", "MLP", "NAMES", "ResNet18", "WideResNet", "build"]
 
-_MAKERS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
-    "mlp": MLP,
-    "cnn": CNN,
-    "cnn_bn": lambda shape, classes: CNN(shape, classes, batch_norm=True),
-    "resnet18": lambda shape, classes: ResNet18(shape[0], classes),
-    "wideresnet28_10": lambda shape, classes: WideResNet(shape[0], classes),
-}
-NAMES = tuple(_MAKERS)
+NAMES = ("mlp", "cnn", "cnn_bn", "resnet18", "wideresnet28_10")
+_HOMES = {"CNN": "small", "MLP": "small", "ResNet18": "resnet", "WideResNet": "resnet"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) -> nn.Module:
@@ -55,5 +62,22 @@ def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) ->
     )
     classes = checks.integer("classes", classes, at_least=2)
     seed = checks.integer("seed", seed, at_least=0, at_most=2**32 - 1)
+    from sgdm_lib.models.initialization import seeded_initialization
+
     with seeded_initialization(seed):
-        return _MAKERS[name]((channels, height, width), classes)
+        return _make(name, (channels, height, width), classes)
+
+
+def _make(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    from sgdm_lib.models.resnet import ResNet18, WideResNet
+    from sgdm_lib.models.small import CNN, MLP
+
+    match name:
+        case "mlp":
+            return MLP(shape, classes)
+        case "cnn" | "cnn_bn":
+            return CNN(shape, classes, batch_norm=name == "cnn_bn")
+        case "resnet18":
+            return ResNet18(shape[0], classes)
+        case _:
+            return WideResNet(shape[0], classes)
