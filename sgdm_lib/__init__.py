@@ -15,9 +15,8 @@ The names below are the ones most people need; they are imported when first used
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sgdm_lib.engine.versions import version
-
 if TYPE_CHECKING:
+    __version__: str
     from sgdm_lib.engine.experiment import Experiment as Experiment
     from sgdm_lib.engine.records import Run as Run
     from sgdm_lib.engine.training import fit as fit
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from sgdm_lib.optim import QHM as QHM
     from sgdm_lib.optim import SHB as SHB
     from sgdm_lib.plan import TrainingPlan as TrainingPlan
-
-__version__ = version()
 
 _HOMES = {
     "Experiment": "engine.experiment",
@@ -49,6 +46,8 @@ __all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # it looks for metadata, which takes time
+        return import_module("sgdm_lib.engine.versions").version()
     if name in _HOMES:
         return getattr(import_module(f"sgdm_lib.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'sgdm_lib' has no attribute {name!r}")
