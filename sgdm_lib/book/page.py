@@ -144,7 +144,7 @@ def _refuse_unknown() -> None:
 
 
 def note(name: str, value: float | int | str | None) -> None:
-    """Keep a number for the prose: ``{glue:text}`name:.2f` `` shows it on the page.
+    """Keep a number for the prose: the role ``glue:text`` shows it on the page.
 
     Numbers in the text are never typed by hand. Where the book's packages are not installed (Colab)
     there is no page to put them on, and nothing happens.

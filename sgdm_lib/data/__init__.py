@@ -51,6 +51,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
+
+
 def load(name: str, root: str | PathLike[str] | None = None, *, download: bool = False) -> Dataset:
     """Return the named data set as tensors on the CPU.
 

@@ -130,8 +130,8 @@ class PlanBatchSampler(Sampler[list[int]]):
 
         Raises:
             AttributeError: always in a single process.
-            ValueError: with several processes, because only a framework that is about to share out
-                the batches a second time reads it there.
+            ValueError: with several processes. Only a framework that is about to share out the
+                batches a second time reads it there.
         """
         if processes() > 1:
             raise ValueError(

@@ -30,6 +30,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
+
+
 def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) -> nn.Module:
     """Return a freshly initialised network on the CPU, in train mode, in float32.
 

@@ -23,7 +23,7 @@ def end(source: Evidence, run: str, quantity: str) -> float | None:
     Args:
         source: where the curve comes from.
         run: short name, such as ``nshb/x2``.
-        quantity: one of :data:`sgdm_lib.study.criteria.QUANTITIES`.
+        quantity: one of ``sgdm_lib.study.criteria.QUANTITIES``.
 
     Returns:
         The mean of :attr:`sgdm_lib.study.criteria.Curve.levels`; None if there is no such curve.

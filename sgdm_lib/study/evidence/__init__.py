@@ -1,15 +1,10 @@
 """Evidence: curves with their seeds, from the papers, from records or trained here.
 
 The papers' published curves (:class:`Published`), recorded runs (:class:`Recorded`) and runs that
-a chapter trains (:class:`Trained`) are brought into one form, a :class:`Curve`.
+a chapter trains (:class:`Trained`) are brought into one form, a
+:class:`~sgdm_lib.study.criteria.Curve`.
 """
 
-from sgdm_lib.study.criteria.curves import (
-    QUANTITIES,
-    Curve,
-    Evidence,
-    InMemory,
-)
 from sgdm_lib.study.evidence.levels import (
     SHORT_NAMES,
     curves,
@@ -34,14 +29,10 @@ from sgdm_lib.study.evidence.trained import (
 )
 
 __all__ = [
-    "Curve",
-    "InMemory",
     "NAMES_IN_FIGURES",
     "PROTOCOLS",
     "Published",
-    "QUANTITIES",
     "Recorded",
-    "Evidence",
     "SHORT_NAMES",
     "Trained",
     "curves",
