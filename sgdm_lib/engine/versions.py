@@ -32,7 +32,7 @@ def version(package: str = "sgdm-lib") -> str:
         pass
     if package == "sgdm-lib":
         with suppress(OSError, KeyError, tomllib.TOMLDecodeError):
-            text = (Path(__file__).parents[1] / "pyproject.toml").read_text("utf8")
+            text = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf8")
             return str(tomllib.loads(text)["project"]["version"])
     return "unknown"
 

@@ -26,12 +26,13 @@ def test_a_range_is_the_smallest_and_the_largest(noted):
 
 def test_a_chapter_trains_by_its_settings(monkeypatch):
     asked = {}
-    monkeypatch.setattr(page, "train", lambda runs, **how: asked.update(how, runs=list(runs)))
+    monkeypatch.setattr(page, "train_runs", lambda runs, **how: asked.update(how, runs=list(runs)))
     settings = page.Settings("paper", range(2), "cpu", "kept")
-    settings.train({"(i)": "nshb/constant_cosine"})
+    settings.train({"(i)": "nshb/constant_cosine"}.values(), "kondo2025")
+    assert asked["paper"] == "kondo2025"
     assert asked["runs"] == ["nshb/constant_cosine"]
     assert (asked["protocol"], asked["out"]) == ("full", "kept")
-    settings.train({}, protocol="quick")  # another protocol must not meet the kept runs
+    settings.train([], protocol="quick")  # another protocol must not meet the kept runs
     assert (asked["protocol"], asked["out"]) == ("quick", None)
 
 

@@ -77,8 +77,8 @@ def test_time_in_which_others_have_the_processor_does_not_count(monkeypatch):
 
 
 def test_words_give_a_range_and_gpu_hours_where_a_cpu_needs_days(monkeypatch):
-    speed = estimate.Speed(0.0, 0.1)
-    monkeypatch.setattr(estimate, "_measure", lambda *about: speed)
+    slow = estimate.Speed(0.0, 0.1)
+    monkeypatch.setattr(estimate, "_measure", lambda *about: slow)
     known = papers.catalogue()
     words = speed.in_words([known["kamo2025/cifar100/nshb/x2"]], "cpu")
     assert re.fullmatch(
