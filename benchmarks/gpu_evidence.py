@@ -113,8 +113,8 @@ def measured(path: Path | None) -> tuple[str, pd.DataFrame, pd.DataFrame]:
     steps = [r for r in found if str(r.get("case")).startswith("step") and "median_ms" in r]
     steps = [r for r in steps if r.get("mode") in ("graph", "eager")]
     by = {p: [r for r in steps if r["precision"] == p] for p in ("bf16", "tf32")}
-    speed = {p: sum(r["images_per_second"] for r in each) for p, each in by.items()}
-    precision = "tf32" if speed["tf32"] and speed["bf16"] < 1.3 * speed["tf32"] else "bf16"
+    rates = {p: sum(r["images_per_second"] for r in each) for p, each in by.items()}
+    precision = "tf32" if rates["tf32"] and rates["bf16"] < 1.3 * rates["tf32"] else "bf16"
     expected = [{"batch_size": b, "median_ms": ms} for b, ms in EXPECTED_MS.items()]
     times = pd.DataFrame(by[precision] or expected)
     times = times.sort_values("median_ms").drop_duplicates("batch_size")

@@ -5,6 +5,7 @@ The names of networks need no torch: it is imported when the first network is bu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CNN", "MLP", "NAMES", "ResNet18", "WideResNet", "build"]
 
-NAMES = ("mlp", "cnn", "cnn_bn", "resnet18", "wideresnet28_10")
 _HOMES = {"CNN": "small", "MLP": "small", "ResNet18": "resnet", "WideResNet": "resnet"}
 
 
@@ -32,6 +32,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOMES])
+
+
+# lambdas, so that the classes are looked up, and torch is imported, when a network is built
+_MAKERS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
+    "mlp": lambda shape, classes: __getattr__("MLP")(shape, classes),
+    "cnn": lambda shape, classes: __getattr__("CNN")(shape, classes),
+    "cnn_bn": lambda shape, classes: __getattr__("CNN")(shape, classes, batch_norm=True),
+    "resnet18": lambda shape, classes: __getattr__("ResNet18")(shape[0], classes),
+    "wideresnet28_10": lambda shape, classes: __getattr__("WideResNet")(shape[0], classes),
+}
+NAMES = tuple(_MAKERS)
 
 
 def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) -> nn.Module:
@@ -69,19 +80,4 @@ def build(name: str, shape: tuple[int, int, int], classes: int, *, seed: int) ->
     from sgdm_lib.models.initialization import seeded_initialization
 
     with seeded_initialization(seed):
-        return _make(name, (channels, height, width), classes)
-
-
-def _make(name: str, shape: tuple[int, int, int], classes: int) -> nn.Module:
-    from sgdm_lib.models.resnet import ResNet18, WideResNet
-    from sgdm_lib.models.small import CNN, MLP
-
-    match name:
-        case "mlp":
-            return MLP(shape, classes)
-        case "cnn" | "cnn_bn":
-            return CNN(shape, classes, batch_norm=name == "cnn_bn")
-        case "resnet18":
-            return ResNet18(shape[0], classes)
-        case _:
-            return WideResNet(shape[0], classes)
+        return _MAKERS[name]((channels, height, width), classes)

@@ -86,7 +86,7 @@ def test_words_give_a_range_and_gpu_hours_where_a_cpu_needs_days(monkeypatch):
     )
     wide = known["kamo2025/cifar100/nshb/x2"].replace(model="wideresnet28_10")
     assert speed.in_words([wide, RUN], "cpu").endswith("; take a GPU")
-    speed = estimate.Speed(0.0, 1e-4)
+    slow = estimate.Speed(0.0, 1e-4)
     estimate._speed.cache_clear()
     monkeypatch.setenv("SGDM_SPEEDS", "/dev/null/x")
     assert re.fullmatch(r"\d+ s \(\d+ s to \d+ s\)", speed.in_words([RUN], "cpu"))

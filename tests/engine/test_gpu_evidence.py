@@ -73,7 +73,7 @@ def test_an_error_costs_its_row_or_its_phase_only(driver, tmp_path, monkeypatch,
     def broken(*about, **more):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(driver.bench, "together_table", broken)
+    monkeypatch.setattr(driver.speed, "together_table", broken)
     monkeypatch.setattr(driver, "records", broken)
     driver.main(["--out", str(tmp_path), *LONG])
     rows = json.loads((tmp_path / "probe.json").read_text())["rows"]

@@ -248,9 +248,9 @@ def test_augmentation_drawn_ahead_changes_nothing(monkeypatch, estimators):
         used.append((stream, epoch))
         return drawn(source, n, epoch, stream)
 
-    drawn = EpochBatches._drawn
+    drawn = EpochBatches._sampled
     monkeypatch.setattr(EpochBatches, "__init__", ahead)
-    monkeypatch.setattr(EpochBatches, "_drawn", noted)
+    monkeypatch.setattr(EpochBatches, "_sampled", noted)
     assert_same_history(fit(experiment, device="cpu", progress=False).history, before.history)
     streams = {"augment": range(4), "measure_augment": (1, 3)}
     for stream, epochs in streams.items():

@@ -154,7 +154,7 @@ def test_a_last_batch_of_one_image_is_refused_before_training(tmp_path):
         (lambda: fit_many([TINY, 3]), "experiment must be an Experiment, got 3"),
         (lambda: fit_seeds([TINY], [0]), "experiments must be a mapping of labels to experiments"),
         (lambda: fit(TINY, device="meta"), "device must be auto, cpu or cuda, got 'meta'"),
-        (lambda: fit(TINY, device=3.5), "device must be auto, cpu or cuda, got 3.5"),
+        (lambda: fit(TINY, device=3.5), "device must be auto, cpu or cuda, got '3.5'"),
     ],
 )
 def test_wrong_arguments_are_named(call, message):
@@ -419,7 +419,7 @@ def test_trained_weights_are_kept_and_read_back(tmp_path):
 
 def test_where_a_run_was_resumed_is_recorded(tmp_path, monkeypatch):
     interrupt(small(), tmp_path, 30)
-    monkeypatch.setattr(run_state, "_describe", lambda _: "another machine")
+    monkeypatch.setattr(run_state, "device_name", lambda _: "another machine")
     about = quietly(small(), out=tmp_path).provenance
     assert [each["device"] for each in about["sessions"]] == ["cpu (1 threads)", "another machine"]
     assert "owner" not in about
