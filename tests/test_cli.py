@@ -189,7 +189,7 @@ def test_an_unexpected_error_in_one_run_does_not_stop_the_others(
 
 def test_missing_data_are_looked_for_first_and_told_once(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("SGDM_DATA", str(tmp_path / "none"))
-    monkeypatch.setattr(run.estimate, "in_words", lambda *about: "1 h")
+    monkeypatch.setattr(run.speed, "in_words", lambda *about: "1 h")
     looked = []
     real = data.load
     monkeypatch.setattr(run.data, "load", lambda name: looked.append(name) or real(name))
@@ -401,7 +401,7 @@ def test_scorecard_prints_and_writes_the_verdicts(capsys, tmp_path):
     assert main(["scorecard", "k3", "--json"]) == 0, "small letters do"
     (row,) = json.loads(capsys.readouterr().out)
     assert row["id"] == "K3"
-    assert row["paper"] == "partly reproduced"
+    assert row["paper"] == "mixed"
     status, error = status_and_error(capsys, "scorecard", "--chapters", str(tmp_path / "none"))
     assert status == 2
     assert "chapters must be a folder" in error

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sgdm_lib import data, models, plots
 from sgdm_lib.engine import Experiment, RecordError, fit, records, seals, speed
-from sgdm_lib.engine.speed import estimate, machines
+from sgdm_lib.engine.speed import machines
 from sgdm_lib.gradients import GradientNoise
 from sgdm_lib.study import figures, papers
 from sgdm_lib.study.pages import inventory
@@ -99,9 +99,9 @@ def test_times_scale_with_pixels_and_images(monkeypatch):
     small = RUN.replace(dataset="cifar100", model="cnn")
     large = small.replace(dataset="tiny_imagenet")
     monkeypatch.setattr(papers, "catalogue", lambda: {"p/s/x": small, "p/t/x": large})
-    monkeypatch.setattr(estimate, "seconds", lambda run, device: speed.images(run) / 1000)
+    monkeypatch.setattr(speed, "seconds", lambda run, device: speed.images(run) / 1000)
     shown = []
-    monkeypatch.setattr(estimate, "duration", lambda seconds: shown.append(seconds) or "")
+    monkeypatch.setattr(speed, "duration", lambda seconds: shown.append(seconds) or "")
     table = inventory.times().data
     assert list(table["runs"]) == ["p/s", "p/t"]
     ratio = 4 * speed.images(large) / speed.images(small)

@@ -47,6 +47,7 @@ class Machine(NamedTuple):
     def seconds(self, experiment: Experiment) -> tuple[float, float]:
         """Expected time of a ResNet-18 run, from slow to fast.
 
+        >>> from sgdm_lib.study import papers
         >>> run = papers.catalogue()["kamo2025/cifar100/nshb/constant"]
         >>> slow, fast = MACHINES["H200"].seconds(run)
         >>> 1 < slow / fast < 3

@@ -224,7 +224,7 @@ def _version(provenance: dict[str, Any], name: str) -> str:
 def datasets() -> Styler:
     """The data sets: size, origin, licence, and whether they are on this machine's disk.
 
-    >>> table = sources().data
+    >>> table = datasets().data
     >>> table.loc[table["data set"] == "cifar100", "images"].item()
     60000
     """

@@ -88,7 +88,7 @@ def citation(name: str) -> str:
     Raises:
         ValueError: if there is no such run.
 
-    >>> source("kamo2025/cifar100/nshb/x2")
+    >>> citation("kamo2025/cifar100/nshb/x2")
     'Kamo & Iiduka 2025, section 4, Fig. 2: batch size doubled from 8 (CIFAR-100)'
     """
     return _run(name).source
