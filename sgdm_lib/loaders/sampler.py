@@ -128,10 +128,9 @@ class PlanBatchSampler(Sampler[list[int]]):
     def batch_size(self) -> int:
         """There is no such number, because a plan has many batch sizes; see ``plan.batch_sizes``.
 
-        Raises:
-            AttributeError: always in a single process.
-            ValueError: with several processes. Only a framework that is about to share out the
-                batches a second time reads it there.
+        Reading it raises an AttributeError in a single process. With several processes it raises a
+        ValueError, because only a framework that is about to share out the batches a second time
+        reads it there.
         """
         if processes() > 1:
             raise ValueError(
